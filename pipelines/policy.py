@@ -1,0 +1,146 @@
+"""A model's ``params.yaml`` in, one strict and frozen ``Policy`` out.
+
+Sections are named after the steps. A misspelt key, a missing one or a value of the wrong type is an
+error that names the file and the key: a gate whose limit was never read would be no gate.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from monitoring.limits import MonitorLimits
+
+ColumnType = Literal["string", "long", "double", "time"]
+
+
+class PolicyError(ValueError):
+    """The policy file is missing, is not YAML, or does not say what a policy must say."""
+
+
+class Section(BaseModel):
+    """A part of the policy: no unknown keys, no silent conversions, no changes afterwards."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Column(Section):
+    """What one column of a batch must hold; shares are fractions of the batch's rows."""
+
+    type: ColumnType
+    feature: bool = False
+    min: float | None = None
+    max: float | None = None
+    max_missing_share: float = Field(default=0.0, ge=0, le=1)
+    max_new_share: float | None = Field(default=None, ge=0, le=1)
+
+    @property
+    def optional(self) -> bool:
+        """True if a request may leave the feature out: batches have gaps in it too."""
+        return self.max_missing_share > 0
+
+
+class Data(Section):
+    """The batch: the columns that name and date a row, and every column's type and bounds."""
+
+    id: str
+    event_time: str
+    columns: dict[str, Column]
+
+    @property
+    def features(self) -> dict[str, Column]:
+        """The columns that the model is asked with, in the order of its graph's inputs."""
+        return {name: column for name, column in self.columns.items() if column.feature}
+
+
+class Ingest(Section):
+    """The gate in front of the data registry."""
+
+    min_rows: int = Field(ge=1)
+    max_duplicate_share: float = Field(ge=0, le=1)
+    max_out_of_range_share: float = Field(ge=0, le=1)
+
+
+class Train(Section):
+    """What is trained on, and how; days count back from the newest event in the dataset."""
+
+    history_days: int = Field(ge=1)
+    validation_days: int = Field(ge=1)
+    holdout_days: int = Field(ge=1)
+    min_rows: int = Field(ge=1)
+    on_new_data: bool
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    patience: int = Field(ge=1)
+    seed: int
+    slices: list[str]
+    network: dict[str, Any]
+
+
+class Register(Section):
+    """What a run must show to become a model version."""
+
+    parity_tolerance: float = Field(gt=0)
+    reference_rows: int = Field(ge=1)
+
+
+class Evaluate(Section):
+    """How challenger and champion are compared on the same labelled rows."""
+
+    bootstrap_samples: int = Field(ge=100)
+    confidence: float = Field(gt=0, lt=1)
+    min_slice_rows: int = Field(ge=1)
+
+
+class Promote(Section):
+    """The gate in front of ``@champion``; log loss in nats, latency in seconds."""
+
+    min_improvement: float
+    max_calibration_error: float = Field(gt=0, le=1)
+    max_slice_regression: float = Field(gt=0)
+    max_latency_seconds: float = Field(gt=0)
+
+
+class Retrain(Section):
+    """When the monitor's verdict trains again, and how often at most (days of event time)."""
+
+    on: list[str]
+    cooldown_days: int = Field(ge=0)
+    budget: int = Field(ge=0)
+    budget_days: int = Field(ge=1)
+
+
+class Policy(Section):
+    """One model's whole policy: the content of ``pipelines/<model>/params.yaml``."""
+
+    model: str
+    description: str
+    data: Data
+    ingest: Ingest
+    train: Train
+    register_: Register = Field(alias="register")
+    evaluate: Evaluate
+    promote: Promote
+    monitor: MonitorLimits
+    retrain: Retrain
+
+
+def read(path: Path) -> Policy:
+    """Read one policy file; raise ``PolicyError`` naming file, key and reason."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise PolicyError(f"{path}: holds {type(content).__name__}, wanted the policy's sections")
+    try:
+        return Policy.model_validate(content)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (found {fault['input']!r:.60})"
+            for fault in error.errors()
+        ]
+        raise PolicyError(f"{path}: " + "; ".join(faults)) from error
