@@ -7,6 +7,7 @@ nobody sees anything of it, whatever is killed. A push that somebody else's came
 on top of theirs. (https://dvc.org/doc/user-guide/project-structure/dvc-files)
 """
 
+import logging
 import re
 import subprocess
 from collections.abc import Iterator
@@ -186,9 +187,8 @@ class DataRegistry:
     def _dvc(self, clone: Path) -> "Iterator[Repo]":
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
-        from dvc.ui import ui
 
-        ui.disable()  # its hints are for people at a prompt
+        logging.getLogger("dvc").setLevel(logging.WARNING)  # its hints are for people at a prompt
         if not (clone / ".dvc").exists():
             with Repo.init(str(clone)) as repo, repo.config.edit("repo") as config:
                 config["core"] |= {"remote": "storage", "analytics": False, "check_update": False}

@@ -1,0 +1,88 @@
+"""A landing batch (``*.csv.gz``) in, a frame with the policy's column types out, or every fault.
+
+Values are read as text and converted column by column, so that a fault can name the column, the
+row and the value, and nothing is guessed.
+"""
+
+import hashlib
+import zlib
+from pathlib import Path
+
+import pandas as pd
+
+from pipelines.policy import ColumnType, Data
+
+SUFFIX = ".csv.gz"
+
+
+class BatchError(ValueError):
+    """The batch cannot be read as what the policy says a batch is; ``faults`` lists why."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+def sha256(path: Path) -> str:
+    """Return the digest by which a batch is known again."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read(path: Path, data: Data) -> pd.DataFrame:
+    """Read one batch; raise ``BatchError`` with every fault of form found in it."""
+    try:
+        text = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+    except (EOFError, zlib.error) as error:
+        raise BatchError([f"the file is cut off or damaged: {error}"]) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise BatchError([f"the file is not CSV: {error}"]) from error
+    except OSError as error:
+        raise BatchError([f"the file cannot be read: {error}"]) from error
+    faults = _column_faults(text, data)
+    if not len(text):
+        faults.append("the batch holds no rows")
+    columns = {}
+    for name, column in data.columns.items():
+        if name in text:
+            columns[name], wrong = _convert(text[name], column.type)
+            faults += wrong
+    if faults:
+        raise BatchError(faults)
+    return pd.DataFrame(columns)
+
+
+def write(rows: pd.DataFrame, path: Path) -> None:
+    """Write a batch as the feed delivers it: whole or not at all, the same rows the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    rows.to_csv(part, index=False, compression={"method": "gzip", "mtime": 0})
+    part.rename(path)
+
+
+def _column_faults(text: pd.DataFrame, data: Data) -> list[str]:
+    wanted = set(data.columns)
+    missing = [f"column {name!r} is missing" for name in data.columns if name not in text]
+    extra = [
+        f"column {name!r} is not in the policy: add it there, or leave it out"
+        for name in text.columns
+        if name not in wanted
+    ]
+    return missing + extra
+
+
+def _convert(text: "pd.Series[str]", kind: ColumnType) -> tuple["pd.Series", list[str]]:
+    if kind == "string":
+        return text.astype(object), []
+    if kind == "time":
+        values = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
+    else:
+        values = pd.to_numeric(text, errors="coerce")
+    bad = text[text.notna() & values.isna()]
+    if kind == "long":
+        bad = pd.concat([bad, text[values.notna() & (values % 1 != 0)]])
+    if len(bad):
+        where = f"row {bad.index[0] + 2}"  # as an editor counts: the header is line 1
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        return values, [f"column {text.name!r}: {bad.iloc[0]!r} in {where}{more} is not a {kind}"]
+    whole = kind == "long" and bool(values.notna().all())
+    return values.astype("int64") if whole else values.astype(values.dtype), []

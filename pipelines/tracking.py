@@ -1,0 +1,252 @@
+"""Runs, model versions and aliases: everything Relay asks of MLflow, and the only file that does.
+
+A model version is a registered ONNX graph that takes raw features. Its tags say where it comes from
+(dataset, code, Airflow run) and what the gates said of it; its run keeps the policy that made it,
+the reference sample of its training rows, curves, tables and plots.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException, RestException
+
+if TYPE_CHECKING:
+    import onnx
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from pipelines.datasets import DatasetVersion
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+SIGNATURE_TYPES = {"string": "string", "long": "long", "double": "double"}
+
+
+class TrackingError(RuntimeError):
+    """MLflow does not answer, or does not hold what was asked for."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version of a registered model, with the tags that tell its story."""
+
+    model: str
+    version: int
+    run_id: str
+    tags: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.version}"
+
+
+class Tracking:
+    """An MLflow server, asked for what the steps need."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        mlflow.set_tracking_uri(url)
+        self.client = mlflow.MlflowClient(url)
+
+    # Runs -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Open a run; it ends as finished, or as failed when the block raises."""
+        mlflow.set_experiment(experiment)
+        with mlflow.start_run(run_name=name, tags=dict(tags)) as run:
+            yield run.info.run_id
+
+    def find_runs(self, experiment: str, condition: str, newest: int = 100) -> list[Run]:
+        """List the runs for which an MLflow filter holds, newest first."""
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            return []
+        return list(
+            self.client.search_runs(
+                [found.experiment_id], condition, max_results=newest, order_by=["start_time DESC"]
+            )
+        )
+
+    def get_run(self, run_id: str) -> Run:
+        """Return one run; raise ``TrackingError`` if there is none of this id."""
+        try:
+            return self.client.get_run(run_id)
+        except RestException as error:
+            raise TrackingError(f"run {run_id!r} is not in MLflow at {self.url}: {error}") from error
+
+    def kill_run(self, run_id: str) -> None:
+        """Close a run whose process died, so that nobody waits for it."""
+        self.client.set_terminated(run_id, "KILLED")
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log parameters of the open run; nested mappings become dotted names."""
+        mlflow.log_params(dict(_flatten(params)))
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log metrics of the open run, at a step of a curve or as final values."""
+        mlflow.log_metrics(dict(metrics), step=step)
+
+    def log_figure(self, figure: "Figure", name: str) -> None:
+        """Log a plot as a PNG artifact."""
+        mlflow.log_figure(figure, name)
+
+    def log_json(self, content: Mapping[str, Any] | list[Any], name: str) -> None:
+        """Log a JSON artifact."""
+        mlflow.log_dict(content, name)
+
+    def log_table(self, table: "pd.DataFrame", name: str) -> None:
+        """Log a frame as a table that the UI shows."""
+        mlflow.log_table(table.astype(object).where(table.notna(), None), name)
+
+    def log_file(self, path: Path) -> None:
+        """Log a file as an artifact at the run's root."""
+        mlflow.log_artifact(str(path))
+
+    def log_frame(self, frame: "pd.DataFrame", name: str) -> None:
+        """Log a frame as a Parquet artifact."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            frame.to_parquet(path, index=False)
+            self.log_file(path)
+
+    def log_dataset(self, version: "DatasetVersion", rows: "pd.DataFrame", context: str) -> None:
+        """Log a dataset version as an input of the open run, its DVC md5 as the digest."""
+        digest = version.md5.removesuffix(".dir")
+        dataset = mlflow.data.from_pandas(rows, name=version.name, digest=digest)
+        tags = {
+            "relay.dataset": version.tag,
+            "relay.dataset_revision": version.revision,
+            "relay.dataset_md5": version.md5,
+        }
+        mlflow.log_input(dataset, context=context, tags=tags)
+
+    def log_model(
+        self, graph: "onnx.ModelProto", columns: Mapping[str, tuple[str, bool]], rows: "pd.DataFrame"
+    ) -> None:
+        """Log the ONNX graph with its signature and an input example.
+
+        Args:
+            graph: takes raw features by name, gives ``probability``.
+            columns: feature name to (type, required), in the order of the graph's inputs.
+            rows: the input example, a few rows of raw features.
+
+        """
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        inputs = Schema(
+            [ColSpec(SIGNATURE_TYPES[t], name, required=r) for name, (t, r) in columns.items()]
+        )
+        outputs = Schema([ColSpec("float", "probability")])
+        mlflow.onnx.log_model(
+            graph,
+            name="model",
+            signature=ModelSignature(inputs, outputs),
+            input_example=rows,
+            pip_requirements=["onnxruntime", "numpy", "pandas"],  # guessing them loads the model
+        )
+
+    def fetch(self, run_id: str, name: str, folder: Path) -> Path:
+        """Download one artifact of a run into a folder."""
+        try:
+            return Path(self.client.download_artifacts(run_id, name, str(folder)))
+        except MlflowException as error:
+            raise TrackingError(f"run {run_id} has no artifact {name!r}: {error}") from error
+
+    def fetch_json(self, run_id: str, name: str) -> Any:
+        """Return the content of a JSON artifact."""
+        try:
+            return mlflow.artifacts.load_dict(f"runs:/{run_id}/{name}")
+        except MlflowException as error:
+            raise TrackingError(f"run {run_id} has no artifact {name!r}: {error}") from error
+
+    def fetch_frame(self, run_id: str, name: str) -> "pd.DataFrame":
+        """Return the content of a Parquet artifact."""
+        import pandas as pd
+
+        with TemporaryDirectory() as folder:
+            return pd.read_parquet(self.fetch(run_id, name, Path(folder)))
+
+    # Model versions -------------------------------------------------------------------------
+
+    def register(self, model: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Make a run's graph a model version; the same run twice is one version."""
+        held = self.client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
+        if held:
+            return self._version(held[0])
+        with_model = [m for m in self.get_run(run_id).outputs.model_outputs]
+        if not with_model:
+            raise TrackingError(f"run {run_id} has logged no model, so there is none to register")
+        try:
+            self.client.create_registered_model(model)
+        except RestException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        model_id = with_model[-1].model_id
+        return self._version(
+            self.client.create_model_version(
+                model, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
+            )
+        )
+
+    def version(self, model: str, version: int) -> ModelVersion:
+        """Return one version; raise ``TrackingError`` if there is none of this number."""
+        try:
+            return self._version(self.client.get_model_version(model, str(version)))
+        except RestException as error:
+            raise TrackingError(f"{model}@{version} is not registered: {error}") from error
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """List a model's versions, oldest first."""
+        found = self.client.search_model_versions(f"name = '{model}'")
+        return sorted((self._version(each) for each in found), key=lambda each: each.version)
+
+    def aliased(self, model: str, alias: str) -> ModelVersion | None:
+        """Return the version that an alias points to, or None."""
+        try:
+            return self._version(self.client.get_model_version_by_alias(model, alias))
+        except RestException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
+
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Point an alias at a version."""
+        self.client.set_registered_model_alias(version.model, alias, str(version.version))
+
+    def drop_alias(self, model: str, alias: str) -> None:
+        """Take an alias away."""
+        self.client.delete_registered_model_alias(model, alias)
+
+    def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Write tags on a version."""
+        for key, value in tags.items():
+            self.client.set_model_version_tag(version.model, str(version.version), key, value)
+
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Write the description (Markdown) that the UI shows on a version's page."""
+        self.client.update_model_version(version.model, str(version.version), text)
+
+    def graph(self, version: ModelVersion) -> bytes:
+        """Return a version's ONNX graph, serialised."""
+        with TemporaryDirectory() as folder:
+            local = mlflow.artifacts.download_artifacts(
+                f"models:/{version.model}/{version.version}", dst_path=folder
+            )
+            return (Path(local) / "model.onnx").read_bytes()
+
+    def _version(self, found: Any) -> ModelVersion:
+        return ModelVersion(found.name, int(found.version), found.run_id, dict(found.tags))
+
+
+def _flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
