@@ -1,0 +1,1 @@
+"""What is watched: the prediction log, the checks on it, and Prometheus' rules."""

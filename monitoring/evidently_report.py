@@ -1,0 +1,217 @@
+"""Reference and window in, Evidently's drift scores and a report that people can open out.
+
+The only file that imports Evidently, and only when it is called: the import takes seconds.
+https://docs.evidentlyai.com/metrics/customize_data_drift names the drift methods.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from monitoring.measures import PREDICTION, Schema, present, values
+from monitoring.results import CheckResult, Window
+
+if TYPE_CHECKING:
+    from evidently import Dataset
+    from evidently.core.metric_types import Metric
+    from evidently.core.report import Snapshot
+
+os.environ.setdefault("DO_NOT_TRACK", "1")  # what Evidently's telemetry asks before it sends
+
+METHODS = {
+    "string": "Jensen-Shannon distance",
+    "long": "Wasserstein distance in standard deviations of the reference",
+    "double": "Wasserstein distance in standard deviations of the reference",
+}
+_NAMES = {"string": "jensenshannon", "long": "wasserstein", "double": "wasserstein"}
+
+
+@dataclass(frozen=True)
+class SavedReport:
+    """Where a report is: its path in the Evidently UI (`/projects/...`), and as one HTML file."""
+
+    ui_path: str
+    html: Path
+
+
+def sample(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Return at most this many rows, always the same ones, in the frame's own order."""
+    if len(frame) <= rows:
+        return frame
+    return frame.sample(n=rows, random_state=0).sort_index()
+
+
+def drift_score(reference: "pd.Series[Any]", current: "pd.Series[Any]", type_: str) -> float:
+    """Return how far the current values are from the reference's, by the type's method.
+
+    Both without missing values. 0 is no drift; see `DriftLimits` for the units.
+    """
+    from evidently import Report
+    from evidently.metrics import ValueDrift
+
+    name = str(current.name)
+    sides = [_dataset(side.to_frame(), {name: type_}) for side in (current, reference)]
+    snapshot = Report([ValueDrift(column=name, method=_NAMES[type_])]).run(*sides)
+    (result,) = snapshot.metric_results.values()
+    return float(result.value)
+
+
+def save_report(
+    workspace: Path,
+    window: Window,
+    results: Sequence[CheckResult],
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    schema: Schema,
+    sample_rows: int,
+    keep: int,
+) -> SavedReport:
+    """Draw the checks that Evidently knows, with their limits as its tests, and keep the report.
+
+    It goes to the workspace folder (`evidently ui --workspace <folder>` shows it), in the model's
+    project, and as one HTML file beside it; of older ones the newest `keep` stay. A sample of
+    `sample_rows` rows a side is drawn, so shares may differ a little from the checks' own.
+    """
+    snapshot = _run(
+        window, results, sample(reference, sample_rows), sample(current, sample_rows), schema
+    )
+    project = _project(workspace, window.model)
+    run = _add(workspace, project, snapshot)
+    html = workspace / "html" / window.model / f"{run}.html"
+    html.parent.mkdir(parents=True, exist_ok=True)
+    snapshot.save_html(str(html))
+    _prune(workspace, project, html.parent, keep)
+    return SavedReport(f"/projects/{project}/reports/{run}", html)
+
+
+def _run(
+    window: Window,
+    results: Sequence[CheckResult],
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    schema: Schema,
+) -> "Snapshot":
+    from evidently import Report
+    from evidently.metrics import RowCount
+
+    types = {name: column.type for name, column in schema.items()} | {PREDICTION: "double"}
+    metrics = [metric for result in results for metric in _metrics(result, schema, reference)]
+    about = {verdict: _names(results, verdict) for verdict in ("alert", "unknown")}
+    days = f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
+    return Report([RowCount(tests=[]), *metrics], include_tests=True).run(
+        _dataset(current, types),
+        _dataset(reference, types),
+        timestamp=window.end,
+        name=f"{window.model} version {window.version}, {days}",
+        tags=[f"version {window.version}", "alert" if about["alert"] else "no alert"],
+        metadata={
+            "model": window.model,
+            "version": window.version,
+            "window_start": window.start.isoformat(),
+            "window_end": window.end.isoformat(),
+            **about,
+        },
+    )
+
+
+def _metrics(result: CheckResult, schema: Schema, reference: pd.DataFrame) -> "list[Metric]":
+    """Return Evidently's counterpart of a check, its limit as the test; none where it has none."""
+    from evidently.metrics import (
+        MissingValueCount,
+        OutListValueCount,
+        OutRangeValueCount,
+        ValueDrift,
+    )
+    from evidently.tests import lte
+
+    if result.column is None or result.threshold is None:
+        return []
+    name, limit = result.column, result.threshold
+    share: dict[str, Any] = {"column": name, "tests": [], "share_tests": [lte(limit)]}
+    match result.check:
+        case "missing":
+            return [MissingValueCount(**share)]
+        case "out_of_range":
+            column = schema[name]
+            return [
+                OutRangeValueCount(
+                    left=_bound(column.min, "-inf"), right=_bound(column.max, "inf"), **share
+                )
+            ]
+        case "new_category":
+            known = sorted(present(reference, name, "string").unique())
+            return [OutListValueCount(values=known, **share)]
+        case "drift" | "prediction_drift":
+            type_ = schema[name].type if name in schema else "double"
+            return [ValueDrift(column=name, method=_NAMES[type_], threshold=limit)]
+    return []
+
+
+def _bound(bound: float | None, none: str) -> float:
+    return float(none) if bound is None else bound
+
+
+def _names(results: Sequence[CheckResult], verdict: str) -> str:
+    return ", ".join(
+        f"{result.check} {result.column or ''}".strip()
+        for result in results
+        if result.verdict == verdict
+    )
+
+
+def _dataset(frame: pd.DataFrame, types: dict[str, str]) -> "Dataset":
+    """Hand Evidently the columns named, their kinds said: left to itself it guesses from values."""
+    from evidently import DataDefinition, Dataset
+
+    there = {name: type_ for name, type_ in types.items() if name in frame.columns}
+    definition = DataDefinition(
+        numerical_columns=[name for name, type_ in there.items() if type_ != "string"],
+        categorical_columns=[name for name, type_ in there.items() if type_ == "string"],
+    )
+    typed = pd.DataFrame({name: values(frame, name, type_) for name, type_ in there.items()})
+    return Dataset.from_pandas(typed, data_definition=definition)
+
+
+def _project(workspace: Path, model: str) -> uuid.UUID:
+    """Find the model's project or make it; its id comes from the name, so two makers make one."""
+    from evidently.sdk.models import ProjectModel
+    from evidently.ui.workspace import Workspace
+
+    project = uuid.uuid5(uuid.NAMESPACE_URL, f"relay:{model}")
+    here = Workspace.create(str(workspace))
+    if here.get_project(project) is None:
+        here.add_project(ProjectModel(id=project, name=model, description=f"Windows of {model}"))
+    return project
+
+
+def _add(workspace: Path, project: uuid.UUID, snapshot: "Snapshot") -> uuid.UUID:
+    """Add a run by renaming it into place: the UI reads the folder at any moment."""
+    from evidently.ui.workspace import Workspace
+
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=workspace))
+    try:
+        added = Workspace.create(str(staging)).add_run(project, snapshot)
+        written = Path(added.url)
+        place = workspace / written.relative_to(staging)
+        place.parent.mkdir(exist_ok=True)
+        written.replace(place)
+    finally:
+        shutil.rmtree(staging)
+    return uuid.UUID(str(added.id))
+
+
+def _prune(workspace: Path, project: uuid.UUID, html: Path, keep: int) -> None:
+    """Delete all but the newest runs; their ids (UUID version 7) begin with the time."""
+    from evidently.ui.workspace import Workspace
+
+    here = Workspace.create(str(workspace))
+    for run in sorted(here.list_runs(project))[:-keep]:
+        here.delete_run(project, run)
+        (html / f"{run}.html").unlink(missing_ok=True)

@@ -1,0 +1,127 @@
+"""One monitor run in, JSON on disk out, and back; readers never see a half-written file.
+
+`<folder>/<model>.json` is the newest run, `<folder>/<model>/history.jsonl` every run, one a line.
+"""
+
+import errno
+import fcntl
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+Verdict = Literal["ok", "alert", "unknown"]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Window(_Written):
+    """Whose answers are judged, and from when to when (event time; `end` is not included)."""
+
+    model: str
+    version: str
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class CheckResult(_Written):
+    """What one check found; `column` is None where the check is about the window as a whole.
+
+    `ok` and `alert` have a score and a threshold (alert: the score is above it); `unknown` has
+    neither. `low` and `high` bound the score where it is an estimate. Always a reason in words.
+    """
+
+    model: str
+    version: str
+    window_start: AwareDatetime
+    window_end: AwareDatetime
+    check: str
+    column: str | None
+    score: float | None
+    threshold: float | None
+    low: float | None = None
+    high: float | None = None
+    verdict: Verdict
+    reason: str
+
+
+class RetrainDecision(_Written):
+    """Whether this run asked for a new training, why or why not, and what the policy leaves."""
+
+    requested: bool
+    reason: str
+    budget_left: int | None = None
+    cooldown_until: AwareDatetime | None = None
+
+
+class MonitorRun(_Written):
+    """Everything that one run of the monitor says about one version in one window."""
+
+    model: str
+    version: str
+    window_start: AwareDatetime
+    window_end: AwareDatetime
+    run_time: AwareDatetime
+    results: tuple[CheckResult, ...]
+    report_url: str | None = None
+    retrain: RetrainDecision | None = None
+
+
+def write_run(folder: Path, run: MonitorRun) -> None:
+    """Add the run to the history, then make it the newest; OSError and neither if it cannot."""
+    line = run.model_dump_json().encode() + b"\n"
+    history = folder / run.model / "history.jsonl"
+    history.parent.mkdir(parents=True, exist_ok=True)
+    _append(history, line)
+    _replace(folder / f"{run.model}.json", line)
+
+
+def read_run(path: Path) -> MonitorRun:
+    """Read a newest run; OSError if it cannot be read, ValueError if it is not a run."""
+    return MonitorRun.model_validate_json(path.read_bytes())
+
+
+def read_history(folder: Path, model: str, since: datetime | None = None) -> list[MonitorRun]:
+    """Read a model's runs, oldest first; a last line torn by a crash is passed over."""
+    history = folder / model / "history.jsonl"
+    if not history.exists():
+        return []
+    with history.open("rb") as file:
+        runs = [MonitorRun.model_validate_json(line) for line in file if line.endswith(b"\n")]
+    return [run for run in runs if since is None or run.run_time >= since]
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add one whole line; a tail that an earlier crash tore is dropped first."""
+    with path.open("a+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file closes, or its process dies
+        end = _end_of_whole_lines(path)
+        file.truncate(end)
+        if file.write(line) != len(line):
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, "only a part of the line could be written", str(path))
+
+
+def _end_of_whole_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            return 0
+        file.seek(-1, os.SEEK_END)
+        return size if file.read(1) == b"\n" else path.read_bytes().rfind(b"\n") + 1
+
+
+def _replace(path: Path, content: bytes) -> None:
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
