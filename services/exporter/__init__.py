@@ -1,0 +1,1 @@
+"""Check results as Prometheus metrics."""
