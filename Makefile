@@ -1,0 +1,40 @@
+# Every habit. `make` alone says what there is.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format lock bench clean distclean
+
+help:  ## say what there is
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install:  ## put everything into .venv and .venv-airflow (pinned, checked by hash)
+	@$(PYTHON) -m services.embedded.install
+
+demo: install  ## run the platform and one lap before your eyes; ONCE=1: one lap, then stop
+	@$(BIN)/python -m services.embedded.demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: install  ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: install  ## format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/contract/test_imports.py
+
+format: install  ## put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## resolve the dependencies anew into locks/
+	@$(PYTHON) -m services.embedded.lock
+
+bench: install  ## where a lap's time goes
+	@$(BIN)/python -m services.embedded.bench
+
+clean:  ## forget all state; stops a running platform first
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services.embedded down; fi
+	rm -rf $(or $(RELAY_HOME),.relay)
+
+distclean: clean  ## and the environments
+	rm -rf .venv .venv-airflow .venv-uv .mypy_cache .pytest_cache .ruff_cache

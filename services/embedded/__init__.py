@@ -1,0 +1,1 @@
+"""The platform as local processes: settings in, a supervised set of programs out."""
