@@ -1,0 +1,23 @@
+"""What a client did wrong, in words that name the field, the value and what is wanted."""
+
+
+class RequestError(Exception):
+    """A refusal with an HTTP status; `message` goes to the client, so it holds no secret."""
+
+    def __init__(self, status: int, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.field = field
+
+
+class LoadError(Exception):
+    """A model version that must not take traffic, and why."""
+
+
+def shown(value: object) -> str:
+    """Show a client's value in a message, at most 80 characters of it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value[:80]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,39 @@
+"""A request's body in, a typed value out, or a refusal that says where the body is wrong."""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.serving.errors import RequestError
+
+_T = TypeVar("_T")
+
+
+def decode(body: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
+    """Decode strictly; a body that only lacks strictness is decoded again to find the field.
+
+    NaN and Infinity are no JSON, yet common clients send them: they come out as floats, so that the
+    check of the field refuses them by the field's name.
+    """
+    if not body:
+        raise RequestError(400, "the body is empty, want a JSON object")
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        value: _T = _convert(_lenient(body, error), decoder.type)
+        return value
+
+
+def _lenient(body: bytes, error: Exception) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestError(400, f"the body is not JSON: {error}") from error
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise RequestError(400, f"the body is not as wanted: {error}") from error

@@ -1,0 +1,103 @@
+"""What serving tells Prometheus: every metric of the server, on a registry that is given.
+
+Labels are bounded: models, roles and versions that are served, protocols, kinds of error.
+"""
+
+import time
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """All metrics as attributes; a test makes its own with a fresh registry."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = to = registry or CollectorRegistry()
+        ProcessCollector(registry=to)
+        PlatformCollector(registry=to)
+        GCCollector(registry=to)
+        prefix = "relay_serving_"
+        self.requests = Counter(
+            prefix + "requests", "Answered requests", ["protocol", "model", "code"], registry=to
+        )
+        self.errors = Counter(
+            prefix + "request_errors",
+            "Requests refused or failed",
+            ["protocol", "kind"],
+            registry=to,
+        )
+        self.latency = Histogram(
+            prefix + "request_duration_seconds",
+            "From a request's headers to its answer",
+            ["protocol", "model"],
+            buckets=_SECONDS,
+            registry=to,
+        )
+        self.in_flight = Gauge(prefix + "in_flight", "Requests being answered", registry=to)
+        self.predictions = Counter(
+            prefix + "predictions", "Predicted rows", ["model", "version", "role"], registry=to
+        )
+        self.batch_rows = Histogram(
+            prefix + "batch_rows",
+            "Rows computed together",
+            ["model"],
+            buckets=_ROWS,
+            registry=to,
+        )
+        self.labels = Counter(prefix + "labels", "Labels taken", ["model"], registry=to)
+        self.log_failures = Counter(
+            prefix + "prediction_log_failures",
+            "Writes the prediction log did not take; what they were for was not answered",
+            registry=to,
+        )
+        self.shadow_dropped = Counter(
+            prefix + "shadow_dropped",
+            "Requests the challenger was too slow for",
+            ["model"],
+            registry=to,
+        )
+        self.shadow_failures = Counter(
+            prefix + "shadow_failures", "Requests the challenger failed on", ["model"], registry=to
+        )
+        self._versions(prefix, to)
+
+    def _versions(self, prefix: str, to: CollectorRegistry) -> None:
+        role = ["model", "role"]
+        self.info = Gauge(
+            prefix + "model_info",
+            "1 for each version that is loaded",
+            ["model", "version", "role", "run_id"],
+            registry=to,
+        )
+        self.wanted = Gauge(prefix + "wanted_version", "What the registry says", role, registry=to)
+        self.served = Gauge(prefix + "served_version", "What is loaded; 0: none", role, registry=to)
+        self.swaps = Counter(prefix + "swaps", "Versions switched to", role, registry=to)
+        self.load_failures = Counter(
+            prefix + "load_failures", "Versions that did not load or check", role, registry=to
+        )
+        self.registry_up = Gauge(
+            prefix + "registry_up", "1 while the last look at the registry worked", registry=to
+        )
+        age = Gauge(
+            prefix + "registry_age_seconds",
+            "Since the registry was last seen, or since the start",
+            registry=to,
+        )
+        self.registry_seen = time.monotonic()
+        age.set_function(lambda: time.monotonic() - self.registry_seen)
+
+    def render(self) -> bytes:
+        """Give all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,70 @@
+"""Settings in, a serving process out: one process, one event loop, stopped by SIGTERM or SIGINT."""
+
+import asyncio
+import logging
+import signal
+from contextlib import suppress
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from monitoring.prediction_log import PredictionLog
+from services.serving.app import App
+from services.serving.cache import Cache
+from services.serving.catalog import Catalog
+from services.serving.metrics import Metrics
+from services.serving.registry import Registry
+from services.serving.routes import Routes
+from services.serving.settings import Settings
+from services.serving.shadow import Shadow
+from services.serving.watcher import Watcher
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop; then answer what has come in, and write what is in the shadow."""
+    metrics, catalog = Metrics(), Catalog()
+    log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
+    registry = Registry(settings.mlflow_url)
+    watcher = Watcher(
+        registry,
+        Cache(settings.serving_cache),
+        catalog,
+        log,
+        metrics,
+        poll_seconds=settings.serving_poll_seconds,
+        retry_seconds=settings.serving_retry_seconds,
+        max_batch_rows=settings.serving_max_batch_rows,
+    )
+    await watcher.restore()
+    app = App(Routes(catalog, log, shadow, metrics), metrics, settings.serving_max_body_bytes)
+    server = _server(app, settings)
+    watching = asyncio.create_task(watcher.watch())
+    watching.add_done_callback(lambda task: task.cancelled() or server.stop())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    address = {"host": settings.serving_host, "port": settings.serving_port}
+    _log.info("serving", extra=address)
+    try:
+        await server.serve()
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await registry.close()
+        shadow.close()
+        log.close()
+        _log.info("stopped")
+
+
+def _server(app: App, settings: Settings) -> Server:
+    return Server(
+        app,
+        address=settings.serving_host,
+        port=settings.serving_port,
+        interface=Interfaces.RSGI,
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )

@@ -1,0 +1,54 @@
+"""Answers of the challenger that nobody sees: queries in, records with the role shadow out."""
+
+import logging
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+from services.serving.metrics import Metrics
+from services.serving.predictor import Predictor
+from services.serving.queries import Query
+
+_log = logging.getLogger(__name__)
+_MOST_WAITING = 1000
+
+
+class Shadow:
+    """One thread beside the event loop. What it has no time for is dropped and counted."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._waiting: deque[tuple[Predictor, Query]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
+
+    def offer(self, predictor: Predictor, query: Query) -> None:
+        """Queue a query whose answer has been sent."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._metrics.shadow_dropped.labels(predictor.ref.model).inc()
+            return
+        self._waiting.append((predictor, query))
+        if len(self._waiting) == 1:
+            self._thread.submit(self._drain)
+
+    def close(self) -> None:
+        """Answer what is waiting, then stop."""
+        self._thread.shutdown()
+
+    def _drain(self) -> None:
+        while self._waiting:
+            predictor, query = self._waiting[0]
+            try:
+                _check(predictor, query)
+                predictor.answer([query], "shadow")
+            except Exception:  # noqa: BLE001  whatever it does, the champion is not hurt
+                self._metrics.shadow_failures.labels(predictor.ref.model).inc()
+                ref = {"model": predictor.ref.model, "version": predictor.ref.version}
+                _log.warning("shadow failed", exc_info=True, extra=ref)
+            self._waiting.popleft()
+
+
+def _check(predictor: Predictor, query: Query) -> None:
+    """Hold the champion's query to the challenger's signature, which may ask for more."""
+    fields = predictor.model.signature.fields
+    given = {name: values for name, values in query.columns.items() if name in fields}
+    predictor.model.signature.check(given)
+    query.columns = given

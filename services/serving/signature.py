@@ -1,0 +1,161 @@
+"""An MLflow signature in, checked columns out: what a model may be asked with, and nothing else.
+
+A request becomes columns, `{name: [value of row 0, ...]}`, whatever protocol it came by. Column
+types and their safe conversions are MLflow's (https://mlflow.org/docs/latest/ml/model/signatures/);
+the datatypes are those of the Open Inference Protocol V2.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from services.serving.errors import LoadError, RequestError, shown
+
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A column type: its V2 datatype, the datatypes that convert to it safely, its JSON values."""
+
+    name: str
+    datatype: str
+    accepts: frozenset[str]
+    values: frozenset[type]
+
+
+_SMALL_INTEGERS = ("INT8", "INT16", "INT32", "UINT8", "UINT16")
+_FLOATS = ("FP16", "FP32", "FP64")
+KINDS = {
+    name: Kind(name, datatype, frozenset(accepts), frozenset(values))
+    for name, datatype, accepts, values in (
+        ("string", "BYTES", ("BYTES",), (str,)),
+        ("boolean", "BOOL", ("BOOL",), (bool,)),
+        ("integer", "INT32", _SMALL_INTEGERS, (int,)),
+        ("long", "INT64", (*_SMALL_INTEGERS, "UINT32", "INT64"), (int,)),
+        ("float", "FP32", (*_FLOATS, *_SMALL_INTEGERS), (float, int)),
+        ("double", "FP64", (*_FLOATS, *_SMALL_INTEGERS, "UINT32"), (float, int)),
+    )
+}
+_TENSOR_KINDS = {
+    "float32": "float",
+    "float64": "double",
+    "int32": "integer",
+    "int64": "long",
+    "bool": "boolean",
+    "str": "string",
+    "object": "string",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input. `shape` is what follows the batch dimension: () for a column of a table.
+
+    Numbers must lie in [low, high], which is what the graph's own type can hold.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = True
+    shape: tuple[int, ...] = ()
+    low: float = -np.inf
+    high: float = np.inf
+
+    @property
+    def size(self) -> int:
+        """How many values one row has."""
+        return int(np.prod(self.shape, dtype=int))
+
+    def check(self, value: object, row: int) -> None:
+        """Refuse a value that is not of this field."""
+        if value is None:
+            if self.required:
+                raise self.refusal(value, f"a {self.kind.name}, this field is required", row)
+        elif type(value) not in self.kind.values:
+            raise self.refusal(value, f"a {self.kind.name}", row)
+        elif type(value) is not str and not self.low <= value <= self.high:  # type: ignore[operator]
+            hint = "" if self.required else "; send null where it is missing"
+            wanted = f"a finite {self.kind.name} from {self.low:g} to {self.high:g}{hint}"
+            raise self.refusal(value, wanted, row)
+
+    def refusal(self, value: object, wanted: str, row: int | None = None) -> RequestError:
+        """Say what is wrong with this field."""
+        place = f"field {self.name!r}" if row is None else f"field {self.name!r}, row {row}"
+        return RequestError(400, f"{place}: got {shown(value)}, want {wanted}", self.name)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All inputs by name; `tabular` says whether they are columns of a table or tensors."""
+
+    fields: Mapping[str, Field]
+    tabular: bool
+
+    def field(self, name: str) -> Field:
+        """Give the field of this name, or refuse the name."""
+        if name not in self.fields:
+            wanted = ", ".join(self.fields)
+            raise RequestError(400, f"field {name!r} is not asked for, want: {wanted}", name)
+        return self.fields[name]
+
+    def check(self, columns: Columns) -> int:
+        """Check every value, fill optional fields that were left out with None, count the rows."""
+        rows = self._count(columns)
+        for name, field in self.fields.items():
+            if name not in columns:
+                if field.required:
+                    raise field.refusal(None, f"a {field.kind.name}, this field is required")
+                columns[name] = [None] * rows
+            for row, value in enumerate(columns[name]):
+                if field.shape:
+                    _check_tensor(field, value, row)
+                else:
+                    field.check(value, row)
+        return rows
+
+    def _count(self, columns: Columns) -> int:
+        first, rows = next(((n, len(v)) for n, v in columns.items()), ("", 0))
+        for name, values in columns.items():
+            self.field(name)
+            if len(values) != rows:
+                message = f"field {name!r} has {len(values)} rows, field {first!r} has {rows}"
+                raise RequestError(400, message + ": want as many in each", name)
+        if not rows:
+            raise RequestError(400, f"there are no rows, want one or more of: {[*self.fields]}")
+        return rows
+
+
+def read_signature(inputs: str) -> Signature:
+    """Read the inputs of an MLmodel's signature (a JSON text). Raises LoadError."""
+    specs = json.loads(inputs)
+    tabular = all("tensor-spec" not in spec for spec in specs)
+    fields = (_column(spec) if tabular else _tensor(spec, len(specs)) for spec in specs)
+    return Signature({field.name: field for field in fields}, tabular)
+
+
+def _column(spec: dict[str, Any]) -> Field:
+    if spec["type"] not in KINDS or "name" not in spec:
+        raise LoadError(f"signature: {spec} is not a named column of type {', '.join(KINDS)}")
+    return Field(spec["name"], KINDS[spec["type"]], required=spec.get("required", True))
+
+
+def _tensor(spec: dict[str, Any], specs: int) -> Field:
+    tensor = spec.get("tensor-spec", {"dtype": "?", "shape": []})
+    kind = _TENSOR_KINDS.get(tensor["dtype"])
+    batch, *shape = tensor["shape"] or [0]
+    if kind is None or batch != -1 or any(size < 1 for size in shape):
+        raise LoadError(f"signature: {spec} is not a tensor of shape [-1, fixed sizes...]")
+    if "name" not in spec and specs > 1:
+        raise LoadError(f"signature: {spec} needs a name, there are several inputs")
+    return Field(spec.get("name", ""), KINDS[kind], shape=tuple(shape))
+
+
+def _check_tensor(field: Field, values: object, row: int) -> None:
+    if not isinstance(values, list) or len(values) != field.size:
+        raise field.refusal(values, f"{field.size} values a row, shape {[-1, *field.shape]}", row)
+    for value in values:
+        field.check(value, row)
