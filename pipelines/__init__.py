@@ -1,0 +1,1 @@
+"""What runs: the steps of the loop, what they share, and one folder a model."""

@@ -1,10 +1,10 @@
 """A batch of rows in, a dataset version in the data registry (git + DVC) out, and back again.
 
-The registry is a git repository whose ``<name>.dvc`` files point at Parquet partitions, one a batch,
-kept in a DVC remote. Every operation works in a clone of its own, so two runs never meet in one DVC
-lock, and a version exists when ``git push --atomic`` has moved branch and tag together: before that
-nobody sees anything of it, whatever is killed. A push that somebody else's came before is done again
-on top of theirs. (https://dvc.org/doc/user-guide/project-structure/dvc-files)
+The registry is a git repository whose ``<name>.dvc`` files point at Parquet partitions, one a
+batch, kept in a DVC remote. Every operation works in a clone of its own, so two runs never meet in
+one DVC lock, and a version exists when ``git push --atomic`` has moved branch and tag together:
+before that nobody sees anything of it, whatever is killed. A push that somebody else's came before
+is done again on top of theirs. (https://dvc.org/doc/user-guide/project-structure/dvc-files)
 """
 
 import logging
@@ -149,7 +149,9 @@ class DataRegistry:
             return None
         return _describe(clone, name, max(tags, key=_number))
 
-    def _add(self, clone: Path, name: str, batches: tuple[Batch, ...], rows: "pd.DataFrame") -> None:
+    def _add(
+        self, clone: Path, name: str, batches: tuple[Batch, ...], rows: "pd.DataFrame"
+    ) -> None:
         newest = batches[-1]
         (clone / name).mkdir(exist_ok=True)
         rows.to_parquet(clone / name / f"{newest.name}.parquet", index=False)
@@ -188,16 +190,15 @@ class DataRegistry:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
-        logging.getLogger("dvc").setLevel(logging.WARNING)  # its hints are for people at a prompt
+        logging.getLogger("dvc").setLevel(logging.WARNING)  # no hints for a prompt
         if not (clone / ".dvc").exists():
             with Repo.init(str(clone)) as repo, repo.config.edit("repo") as config:
                 config["core"] |= {"remote": "storage", "analytics": False, "check_update": False}
                 config["remote"]["storage"] = {"url": self.remote}
-        with Repo(str(clone)) as repo:
-            with repo.config.edit("local") as config:
-                config["remote"]["storage"] = {"url": self.remote}
-                config["cache"]["dir"] = str(self.cache)
-                config["core"]["site_cache_dir"] = str(clone / ".dvc" / "site")
+        with Repo(str(clone)) as repo, repo.config.edit("local") as config:
+            config["remote"]["storage"] = {"url": self.remote}
+            config["cache"]["dir"] = str(self.cache)
+            config["core"]["site_cache_dir"] = str(clone / ".dvc" / "site")
         try:
             with Repo(str(clone)) as repo:
                 yield repo
@@ -206,7 +207,7 @@ class DataRegistry:
 
 
 def is_held(version: DatasetVersion, batch: Batch) -> bool:
-    """Tell whether a version holds this very batch; raise ``BatchConflict`` if it contradicts it."""
+    """Tell if a version holds this very batch; raise ``BatchConflict`` if they contradict."""
     for held in version.batches:
         if held.sha256 == batch.sha256:
             return True

@@ -42,7 +42,7 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Model:
-    """Load one model; raise ``PolicyError`` if there is none of this name or its policy is wrong."""
+    """Load one model; raise ``PolicyError`` if there is none or its policy is wrong."""
     if name not in names():
         raise PolicyError(f"model {name!r} is not known; there are: {', '.join(names())}")
     policy = read(FOLDER / name / "params.yaml")

@@ -55,8 +55,9 @@ class Data(Section):
 
 
 class Ingest(Section):
-    """The gate in front of the data registry."""
+    """The gate in front of the data registry; ``schedule`` is a cron line or none."""
 
+    schedule: str | None
     min_rows: int = Field(ge=1)
     max_duplicate_share: float = Field(ge=0, le=1)
     max_out_of_range_share: float = Field(ge=0, le=1)

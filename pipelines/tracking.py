@@ -77,7 +77,9 @@ class Tracking:
         try:
             return self.client.get_run(run_id)
         except RestException as error:
-            raise TrackingError(f"run {run_id!r} is not in MLflow at {self.url}: {error}") from error
+            raise TrackingError(
+                f"run {run_id!r} is not in MLflow at {self.url}: {error}"
+            ) from error
 
     def kill_run(self, run_id: str) -> None:
         """Close a run whose process died, so that nobody waits for it."""
@@ -99,9 +101,17 @@ class Tracking:
         """Log a JSON artifact."""
         mlflow.log_dict(content, name)
 
+    def log_json_to(self, run_id: str, content: Mapping[str, Any], name: str) -> None:
+        """Log a JSON artifact to a run that has ended."""
+        self.client.log_dict(run_id, dict(content), name)
+
     def log_table(self, table: "pd.DataFrame", name: str) -> None:
         """Log a frame as a table that the UI shows."""
-        mlflow.log_table(table.astype(object).where(table.notna(), None), name)
+        mlflow.log_table(table, name)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Log a text artifact."""
+        mlflow.log_text(text, name)
 
     def log_file(self, path: Path) -> None:
         """Log a file as an artifact at the run's root."""
@@ -126,7 +136,10 @@ class Tracking:
         mlflow.log_input(dataset, context=context, tags=tags)
 
     def log_model(
-        self, graph: "onnx.ModelProto", columns: Mapping[str, tuple[str, bool]], rows: "pd.DataFrame"
+        self,
+        graph: "onnx.ModelProto",
+        columns: Mapping[str, tuple[str, bool]],
+        rows: "pd.DataFrame",
     ) -> None:
         """Log the ONNX graph with its signature and an input example.
 
@@ -179,7 +192,7 @@ class Tracking:
         held = self.client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
         if held:
             return self._version(held[0])
-        with_model = [m for m in self.get_run(run_id).outputs.model_outputs]
+        with_model = list(self.get_run(run_id).outputs.model_outputs)
         if not with_model:
             raise TrackingError(f"run {run_id} has logged no model, so there is none to register")
         try:

@@ -1,1 +1,1 @@
-"""The steps of the loop, one module each; a step's name is its module, command, task and section."""
+"""The steps of the loop; a step has one name: its module, command, task id and policy section."""

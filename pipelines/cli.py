@@ -1,0 +1,214 @@
+"""The command ``relay``: a step or a question on the command line in, one answer out.
+
+A step logs to standard error and prints one line of JSON last. Exit codes: see ``pipelines.exits``.
+Heavy libraries are imported by the command that needs them, when it runs.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from pipelines import models
+from pipelines.exits import NOTHING_TO_DO as NOTHING
+from pipelines.exits import REFUSED, NothingToDo, Refused
+from pipelines.policy import PolicyError
+from pipelines.settings import Settings
+
+app = typer.Typer(
+    help="The whole loop: data, training, registry, serving, monitoring.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ModelName = Annotated[str, typer.Option("--model", help="The model: a folder in pipelines/.")]
+Number = Annotated[int, typer.Option("--version", help="The model version's number.")]
+
+
+def step(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
+    """Make a command of a step: print its result, turn its exceptions into exit codes."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+        # Airflow tries a failed step again; MLflow's own two minutes of patience would hide it
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        try:
+            result = command(*arguments, **options)
+        except Refused as refusal:
+            _end(f"refused: {refusal}", REFUSED)
+        except NothingToDo as reason:
+            _end(str(reason), NOTHING)
+        except PolicyError as error:
+            _end(f"the policy is wrong: {error}", REFUSED)
+        typer.echo(json.dumps(result))
+
+    return run
+
+
+def _end(message: str, code: int) -> NoReturn:
+    typer.echo(message.replace("\n", "; "), err=True)
+    raise typer.Exit(code)
+
+
+def _tracking(settings: Settings) -> Any:
+    from pipelines.tracking import Tracking
+
+    return Tracking(settings.mlflow_url)
+
+
+@app.command()
+@step
+def ingest(
+    model: ModelName,
+    batch: Annotated[str | None, typer.Option(help="Batch name; default: the next one.")] = None,
+) -> dict[str, Any]:
+    """Take a landing batch through the gate into the data registry."""
+    from pipelines.steps.ingest import ingest as run
+
+    return run(models.load(model), Settings(), batch)
+
+
+@app.command()
+@step
+def train(
+    model: ModelName,
+    trigger: Annotated[str, typer.Option(help="What asks: data, retrain or manual.")] = "manual",
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    dataset: Annotated[
+        str | None, typer.Option(help="Tag, as flights/v3; default: newest.")
+    ] = None,
+    months: Annotated[
+        int | None, typer.Option(min=1, help="Learn from the newest N months.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option()] = None,
+) -> dict[str, Any]:
+    """Train on a dataset version; the result is an MLflow run."""
+    from pipelines.steps.train import run_train
+
+    given = {
+        "history_days": months and round(months * 30.44),
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    overrides = {name: value for name, value in given.items() if value is not None}
+    settings = Settings()
+    return run_train(
+        models.load(model), settings, _tracking(settings), overrides, trigger, reason, dataset
+    )
+
+
+@app.command()
+@step
+def register(
+    model: ModelName, run_id: Annotated[str, typer.Option(help="The training run.")]
+) -> dict[str, Any]:
+    """Make a run's graph a model version at @challenger."""
+    from pipelines.steps.register import register as run
+
+    return run(models.load(model), _tracking(Settings()), run_id)
+
+
+@app.command()
+@step
+def evaluate(model: ModelName, version: Number) -> dict[str, Any]:
+    """Compare a version with the champion on the newest labelled days."""
+    from pipelines.steps.evaluate import evaluate as run
+
+    settings = Settings()
+    return run(models.load(model), settings, _tracking(settings), version)
+
+
+@app.command()
+@step
+def promote(model: ModelName, version: Number) -> dict[str, Any]:
+    """Ask the gate, and move @champion if it says yes."""
+    from pipelines.steps.promote import promote as run
+
+    return run(models.load(model), _tracking(Settings()), version)
+
+
+@app.command()
+@step
+def monitor(model: ModelName) -> dict[str, Any]:
+    """Check the newest window of the prediction log."""
+    from pipelines.steps.monitor import monitor as run
+
+    settings = Settings()
+    return run(models.load(model), settings, _tracking(settings))
+
+
+@app.command()
+@step
+def retrain(model: ModelName) -> dict[str, Any]:
+    """Decide by the policy whether the monitor's verdict asks for a retrain."""
+    from pipelines.steps.retrain import retrain as run
+
+    return run(models.load(model), Settings())
+
+
+@app.command()
+@step
+def rollback(model: Annotated[str, typer.Argument(help="The model.")]) -> dict[str, Any]:
+    """Move @champion back to the version before it."""
+    from pipelines.lineage import rollback as run
+
+    return run(models.load(model), _tracking(Settings()))
+
+
+@app.command()
+def explain(
+    prediction: Annotated[str, typer.Argument(help="A prediction id.")],
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Walk back from a prediction to version, run, data, code and Airflow run."""
+    from pipelines.lineage import explain as walk
+
+    settings = Settings()
+    _show(_asked(walk, prediction, settings, _tracking(settings)), as_json)
+
+
+@app.command()
+def reproduce(
+    version: Annotated[str, typer.Argument(help="A model version, as flights@2.")],
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Train a version again from its record and compare every bit."""
+    from pipelines.lineage import reproduce as again
+
+    settings = Settings()
+    answer = _asked(again, version, settings, _tracking(settings))
+    _show(answer, as_json)
+    raise typer.Exit(0 if answer["identical"] else 1)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show the loop in one screen."""
+    from pipelines.status import read, render
+
+    answer = read(Settings())
+    typer.echo(json.dumps(answer, indent=2) if as_json else render(answer))
+
+
+def _asked(question: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    try:
+        return question(*arguments)
+    except Refused as refusal:
+        _end(str(refusal), REFUSED)
+
+
+def _show(answer: dict[str, Any], as_json: bool) -> None:
+    import yaml
+
+    typer.echo(json.dumps(answer, indent=2) if as_json else yaml.safe_dump(answer, sort_keys=False))

@@ -1,0 +1,141 @@
+"""The lap walked backwards: a prediction's origins, a version's training once more."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from monitoring.prediction_log import find_prediction
+from pipelines import environment, models, onnx_graph
+from pipelines.exits import Refused
+from pipelines.models import Model
+from pipelines.policy import Train
+from pipelines.settings import Settings
+from pipelines.steps.ingest import data_registry
+from pipelines.steps.train import NETWORK, holdout, train
+from pipelines.tracking import CHAMPION, ModelVersion, Tracking
+
+COMPARED = ("log_loss", "auc", "brier", "calibration_error")
+
+
+def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str, Any]:
+    """Walk from a prediction id to model version, run, dataset version, code and Airflow run.
+
+    Raises:
+        Refused: the prediction log holds no answer of this id.
+
+    """
+    record = find_prediction(settings.prediction_log, prediction)
+    if record is None:
+        raise Refused(f"no answer {prediction!r} in the prediction log {settings.prediction_log}")
+    version = tracking.version(record.model, int(record.version))
+    tags = version.tags
+    dataset = data_registry(settings).get(record.model, tags["relay.dataset"])
+    return {
+        "prediction": {
+            "id": record.id,
+            "answered": record.time.isoformat(),
+            "about": record.event_time.isoformat(),
+            "role": record.role,
+            "features": record.features,
+            "output": record.output,
+        },
+        "model_version": {
+            "version": str(version),
+            "promoted_at": tags.get("relay.promoted_at", ""),
+            "gate": tags.get("relay.gate.reasons", ""),
+        },
+        "run": {
+            "run_id": version.run_id,
+            "url": run_url(version, settings, tracking),
+            "trigger": tags.get("relay.trigger", ""),
+            "reason": tags.get("relay.reason", ""),
+        },
+        "dataset": dataset.summary()
+        | {
+            "batches": [f"{b.name} sha256:{b.sha256[:12]} ({b.rows} rows)" for b in dataset.batches]
+        },
+        "code_commit": tags.get("relay.code_commit", ""),
+        "airflow_run": tags.get("relay.airflow_run", "") or "none: started by hand",
+    }
+
+
+def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[str, Any]:
+    """Fetch a version's exact data, train again with its recorded parameters, and compare.
+
+    Raises:
+        Refused: there is no such version.
+
+    """
+    model, version = _parse(reference, tracking)
+    recorded = tracking.fetch_json(version.run_id, "policy.json")
+    params = Train.model_validate(recorded["train"])
+    registry = data_registry(settings)
+    dataset = registry.get(model.name, version.tags["relay.dataset_revision"])
+    since = pd.Timestamp(dataset.span[1]) - pd.Timedelta(days=params.history_days + 1)
+    rows = registry.read(dataset, since.isoformat())
+    again = train(rows, model, params, lambda epoch, metrics: None)
+    metrics = tracking.get_run(version.run_id).data.metrics
+    before = {name: metrics[f"holdout_{name}"] for name in COMPARED}
+    after = {name: again.scores[NETWORK][name] for name in COMPARED}
+    asked = holdout(rows, model, params)
+    then, now = (onnx_graph.predict(g, asked) for g in (tracking.graph(version), again.graph))
+    difference = float(np.abs(then - now).max())
+    code = version.tags.get("relay.code_commit", ""), environment.code_commit(settings)
+    return {
+        "version": str(version),
+        "dataset": dataset.summary(),
+        "data_md5_matches": dataset.md5 == version.tags["relay.dataset_md5"],
+        "code_then": code[0],
+        "code_now": code[1],
+        "metrics_then": before,
+        "metrics_now": after,
+        "metrics_identical": before == after,
+        "outputs_compared": len(asked),
+        "outputs_max_difference": difference,
+        "outputs_identical": difference == 0.0,
+        "identical": before == after and difference == 0.0,
+    }
+
+
+def rollback(model: Model, tracking: Tracking) -> dict[str, Any]:
+    """Move ``@champion`` back to the version that it took over from.
+
+    Raises:
+        Refused: there is no champion, or none before it.
+
+    """
+    champion = tracking.aliased(model.name, CHAMPION)
+    if champion is None:
+        raise Refused(f"{model.name} has no champion to move back from")
+    number = champion.tags.get("relay.predecessor", "")
+    if not number:
+        raise Refused(f"{champion} is the first champion: there is none before it")
+    predecessor = tracking.version(model.name, int(number))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    tracking.tag(champion, {"relay.rolled_back_at": now})
+    tracking.set_alias(predecessor, CHAMPION)
+    return {"model": model.name, "champion": predecessor.version, "rolled_back": champion.version}
+
+
+def run_url(version: ModelVersion, settings: Settings, tracking: Tracking) -> str:
+    """Return the page of a version's run in the MLflow UI."""
+    experiment = tracking.get_run(version.run_id).info.experiment_id
+    return f"{settings.mlflow_url}/#/experiments/{experiment}/runs/{version.run_id}"
+
+
+def _parse(reference: str, tracking: Tracking) -> tuple[Model, ModelVersion]:
+    found = re.fullmatch(r"(?P<model>[\w-]+)@(?P<version>\d+|champion|challenger)", reference)
+    if not found:
+        raise Refused(
+            f"{reference!r} is no model version: write it as flights@2 or flights@champion"
+        )
+    model = models.load(found["model"])
+    if found["version"].isdigit():
+        return model, tracking.version(model.name, int(found["version"]))
+    version = tracking.aliased(model.name, found["version"])
+    if version is None:
+        raise Refused(f"no version of {model.name} is @{found['version']}")
+    return model, version

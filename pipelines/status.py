@@ -1,0 +1,132 @@
+"""The installation's settings in, the state of the whole loop out: as data, and as one screen.
+
+What cannot be asked is said to be away, with its address; it never looks healthy.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from monitoring.results import read_run
+from pipelines import models
+from pipelines.datasets import RegistryError
+from pipelines.settings import Settings
+from pipelines.steps.ingest import data_registry
+
+if TYPE_CHECKING:
+    from pipelines.tracking import ModelVersion
+
+HEALTH = {  # path that answers 200 when the service can do its work
+    "airflow": "/api/v2/monitor/health",
+    "mlflow": "/health",
+    "serving": "/ready",
+    "evidently": "/",
+    "prometheus": "/-/ready",
+}
+
+
+def read(settings: Settings) -> dict[str, Any]:
+    """Ask every service and every store; nothing is started, nothing waits for long."""
+    services = {name: _service(settings, name) for name in HEALTH}
+    return {
+        "services": services,
+        "models": {
+            name: _model(name, settings, services["mlflow"]["up"]) for name in models.names()
+        },
+    }
+
+
+def render(status: dict[str, Any]) -> str:
+    """Lay the state out for a person."""
+    lines = ["SERVICES"]
+    for name, service in status["services"].items():
+        lines.append(f"  {name:<11} {'up  ' if service['up'] else 'AWAY'} {service['url']}")
+    for name, model in status["models"].items():
+        lines += ["", f"MODEL {name}", f"  dataset     {_dataset_line(model['dataset'])}"]
+        for alias in ("champion", "challenger"):
+            lines.append(f"  {alias:<11} {_version_line(model[alias])}")
+        lines += _check_lines(model["checks"])
+    return "\n".join(lines)
+
+
+def describe_version(version: "ModelVersion | None") -> dict[str, Any] | None:
+    """Say of a version what people ask: where from, how good, why it is where it is."""
+    if version is None:
+        return None
+    told = {
+        key.removeprefix("relay."): value
+        for key, value in version.tags.items()
+        if key.startswith("relay.")
+    }
+    return {"version": version.version, "run_id": version.run_id} | told
+
+
+def _service(settings: Settings, name: str) -> dict[str, Any]:
+    url = getattr(settings, f"{name}_url")
+    try:
+        up = httpx.get(url + HEALTH[name], timeout=2).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        up = False
+    return {"url": url, "up": up}
+
+
+def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:
+    path = settings.checks / f"{name}.json"
+    run = read_run(path).model_dump(mode="json") if path.exists() else None
+    versions: dict[str, Any] = {"champion": None, "challenger": None, "versions": None}
+    if mlflow_up:
+        versions = _versions(name, settings)
+    try:
+        latest = data_registry(settings).latest(name)
+        dataset = latest.summary() if latest else None
+    except RegistryError as error:
+        dataset = {"error": str(error)}
+    return {"dataset": dataset, **versions, "checks": run}
+
+
+def _versions(name: str, settings: Settings) -> dict[str, Any]:
+    from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
+
+    tracking = Tracking(settings.mlflow_url)
+    return {
+        "champion": describe_version(tracking.aliased(name, CHAMPION)),
+        "challenger": describe_version(tracking.aliased(name, CHALLENGER)),
+        "versions": [describe_version(version) for version in tracking.versions(name)],
+    }
+
+
+def _dataset_line(dataset: dict[str, Any] | None) -> str:
+    if dataset is None:
+        return "none yet"
+    if "error" in dataset:
+        return f"AWAY: {dataset['error']}"
+    span = f"{dataset['start'][:10]} to {dataset['end'][:10]}"
+    return f"{dataset['tag']}: {dataset['rows']:,} rows, {span}, {dataset['md5']}"
+
+
+def _version_line(version: dict[str, Any] | None) -> str:
+    if version is None:
+        return "none"
+    scores = f"log loss {version.get('log_loss', '?')} ({version.get('rival', '?')}: "
+    scores += f"{version.get('rival_log_loss', '?')}), AUC {version.get('auc', '?')}"
+    return f"@{version['version']}: {scores}; {version.get('dataset')}; {version.get('reason')}"
+
+
+def _check_lines(run: dict[str, Any] | None) -> list[str]:
+    if run is None:
+        return ["  checks      the monitor has not run yet"]
+    results = run["results"]
+    count = {v: sum(r["verdict"] == v for r in results) for v in ("ok", "alert", "unknown")}
+    lines = [
+        f"  checks      {count['ok']} ok, {count['alert']} alert, {count['unknown']} unknown; "
+        f"window {run['window_start'][:10]} to {run['window_end'][:10]}, version {run['version']}"
+    ]
+    for result in results:
+        if result["verdict"] != "ok":
+            what = f"{result['check']} {result['column'] or ''}".strip()
+            lines.append(f"    {result['verdict']:<8} {what}: {result['reason']}")
+    retrain = run["retrain"]
+    decision = "not decided yet"
+    if retrain:
+        decision = f"{'asked for' if retrain['requested'] else 'no'}: {retrain['reason']}"
+    return [*lines, f"  retrain     {decision}"]

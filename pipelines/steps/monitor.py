@@ -1,0 +1,103 @@
+"""The newest window of the prediction log in, check results, a report and a verdict out."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from monitoring import prediction_log
+from monitoring.checks import run_checks
+from monitoring.evidently_report import save_report
+from monitoring.results import MonitorRun, Window, write_run
+from pipelines.exits import NothingToDo
+from pipelines.models import Model
+from pipelines.settings import Settings
+from pipelines.tracking import Tracking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+REFERENCE = "reference.parquet"
+
+
+def experiment(model: str) -> str:
+    """Name the MLflow experiment that keeps the monitor's runs."""
+    return f"{model}-monitoring"
+
+
+def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, Any]:
+    """Check the newest window; write results, report and an MLflow run that links them.
+
+    Raises:
+        NothingToDo: nobody has asked the champion anything yet.
+
+    """
+    window, current = newest_window(model, settings)
+    labels = prediction_log.read_labels(settings.prediction_log, model.name)
+    version = tracking.version(model.name, int(window.version))
+    reference = tracking.fetch_frame(version.run_id, REFERENCE)
+    schema, limits = model.policy.data.features, model.policy.monitor
+    results = run_checks(window, reference, current, labels, schema, limits)
+    tags = {"relay.version": window.version, "relay.airflow_run": settings.airflow_run}
+    name = f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}, version {window.version}"
+    with tracking.run(experiment(model.name), name, tags):
+        report = save_report(
+            settings.evidently_workspace,
+            window,
+            results,
+            reference,
+            current,
+            schema,
+            limits.sample_rows,
+            limits.keep_reports,
+        )
+        url = settings.evidently_url + report.ui_path
+        run = MonitorRun(
+            model=model.name,
+            version=window.version,
+            window_start=window.start,
+            window_end=window.end,
+            run_time=datetime.now(UTC),
+            results=tuple(results),
+            report_url=url,
+        )
+        tracking.log_file(report.html)
+        tracking.log_json(run.model_dump(mode="json"), "checks.json")
+        scores = {f"{r.check}.{r.column or 'all'}": r.score for r in results if r.score is not None}
+        tracking.log_metrics(scores)
+    write_run(settings.checks, run)
+    alerts = [f"{r.check} {r.column or ''}: {r.reason}" for r in results if r.verdict == "alert"]
+    for alert in alerts:
+        log.warning("alert: %s", alert)
+    return {
+        "step": "monitor",
+        "model": model.name,
+        "version": window.version,
+        "window": [window.start.isoformat(), window.end.isoformat()],
+        "rows": len(current),
+        "verdicts": {v: sum(r.verdict == v for r in results) for v in ("ok", "alert", "unknown")},
+        "report_url": url,
+    }
+
+
+def newest_window(model: Model, settings: Settings) -> tuple[Window, "pd.DataFrame"]:
+    """Return the newest window of the version that answers now, and its answers in it.
+
+    Raises:
+        NothingToDo: the prediction log of this model is empty.
+
+    """
+    root = settings.prediction_log
+    newest = prediction_log.newest_event_time(root, model.name)
+    if newest is None:
+        raise NothingToDo(f"nobody has asked {model.name} anything yet: {root} holds no prediction")
+    end = newest + timedelta(microseconds=1)  # the newest one is part of its window
+    start = end - timedelta(days=model.policy.monitor.window_days)
+    rows = prediction_log.read_predictions(root, model.name, start, end)
+    answered = rows[rows["role"] == "champion"]
+    if answered.empty:
+        raise NothingToDo(f"no champion of {model.name} has answered since {start:%Y-%m-%d}")
+    version = str(answered.loc[answered["time"].idxmax(), "version"])
+    window = Window(model=model.name, version=version, start=start, end=end)
+    return window, answered[answered["version"] == version].reset_index(drop=True)

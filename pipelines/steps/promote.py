@@ -1,0 +1,93 @@
+"""An evaluation in, ``@champion`` moved or left where it is, and the reasons on the version."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipelines.exits import NothingToDo
+from pipelines.models import Model
+from pipelines.policy import Promote
+from pipelines.steps.evaluate import EVALUATION
+from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question that the gate asked, and what it found."""
+
+    passed: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'yes' if self.passed else 'NO'}: {self.text}"
+
+
+def decide(evaluation: dict[str, Any], limits: Promote) -> list[Answer]:
+    """Ask the gate's questions of an evaluation (see ``steps.evaluate``); all must pass.
+
+    Without a champion the challenger is compared with the base rate, and no slices are.
+    """
+    scores, gain = evaluation["challenger"], evaluation["difference"]
+    rival = f"@{evaluation['champion_version']}" if evaluation["champion_version"] else "base rate"
+    error, latency = scores["calibration_error"], evaluation["latency_seconds"]
+    answers = [
+        Answer(
+            gain["high"] < -limits.min_improvement,
+            f"log loss {scores['log_loss']:.4f}, {rival} {evaluation['rival']['log_loss']:.4f}: "
+            f"difference {gain['low']:+.4f} to {gain['high']:+.4f}, "
+            f"wanted below {-limits.min_improvement:+.4f}",
+        ),
+        Answer(
+            error <= limits.max_calibration_error,
+            f"calibration error {error:.4f}, allowed {limits.max_calibration_error}",
+        ),
+        Answer(
+            latency <= limits.max_latency_seconds,
+            f"{latency * 1e3:.2f} ms a row, allowed {limits.max_latency_seconds * 1e3:.0f} ms",
+        ),
+    ]
+    if worst := evaluation["worst_slice"]:
+        answers.append(
+            Answer(
+                worst["difference"] <= limits.max_slice_regression,
+                f"worst slice {worst['slice']}={worst['value']} ({worst['rows']} rows): log loss "
+                f"{worst['difference']:+.4f}, allowed {limits.max_slice_regression:+}",
+            )
+        )
+    return answers
+
+
+def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
+    """Move ``@champion`` to a version if the gate says yes; say why on the version either way.
+
+    Raises:
+        NothingToDo: the gate said no; the version stays ``@challenger``.
+
+    """
+    version = tracking.version(model.name, number)
+    champion = tracking.aliased(model.name, CHAMPION)
+    result = {"step": "promote", "model": model.name, "version": number}
+    if champion and champion.version == number:
+        tracking.drop_alias(model.name, CHALLENGER)
+        return result | {"champion": number, "reasons": version.tags.get("relay.gate.reasons", "")}
+    evaluation = tracking.fetch_json(version.run_id, EVALUATION.format(version=number))
+    if evaluation["champion_version"] != (champion.version if champion else None):
+        raise RuntimeError(f"{version} was compared with another champion: evaluate it again")
+    answers = decide(evaluation, model.policy.promote)
+    passed = all(answer.passed for answer in answers)
+    reasons = "\n".join(map(str, answers))
+    tags = {"relay.gate": "yes" if passed else "no", "relay.gate.reasons": reasons}
+    if passed:
+        tags["relay.promoted_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+        tags["relay.predecessor"] = str(champion.version) if champion else ""
+    tracking.tag(version, tags)
+    tracking.describe(version, "\n".join(f"- {answer}" for answer in answers))
+    log.info("%s: the gate says %s\n%s", version, tags["relay.gate"], reasons)
+    if not passed:
+        raise NothingToDo(f"{version} stays @{CHALLENGER}: {reasons}")
+    tracking.set_alias(version, CHAMPION)
+    tracking.drop_alias(model.name, CHALLENGER)
+    return result | {"champion": number, "reasons": reasons}

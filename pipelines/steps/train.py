@@ -1,0 +1,256 @@
+"""A dataset version in, a finished MLflow run with an ONNX graph out; it registers nothing."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from pipelines import environment, plots
+from pipelines.exits import NothingToDo
+from pipelines.models import Model
+from pipelines.policy import Train
+from pipelines.settings import Settings
+from pipelines.splits import Split, split_by_time
+from pipelines.steps.ingest import data_registry
+from pipelines.tracking import CHAMPION, Tracking
+
+if TYPE_CHECKING:
+    import onnx
+
+    from pipelines.datasets import DatasetVersion
+    from pipelines.training import OnEpoch
+
+log = logging.getLogger(__name__)
+
+LABEL, PROBABILITY, NETWORK = "label", "probability", "network"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training makes of rows; frames keep the rows' own columns beside the answers."""
+
+    graph: "onnx.ModelProto"
+    onnx_max_difference: float  # graph against network, on the whole hold-out, in probability
+    best_epoch: int
+    rows: Mapping[str, int]  # of each part of the split, and those that have no label
+    base_rate: float  # share of ones among the training rows
+    answers: pd.DataFrame  # hold-out features, label, and one column of probabilities a model
+    scores: Mapping[str, Mapping[str, float]]  # by model: the network, then its baselines
+    training_rows: pd.DataFrame  # features, label and the graph's probability
+
+
+def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") -> Trained:
+    """Train the model's network and its baselines on the same split by time.
+
+    The same rows and parameters give the same graph, bit for bit, on the same CPU and versions.
+
+    Args:
+        rows: a dataset's rows, as in the policy's ``data.columns``; those without a label (in
+            flights: cancelled, diverted) teach nothing and are left out, and counted.
+        model: whose label, features and network.
+        params: the policy's ``train`` section.
+        on_epoch: called with the epoch and its metrics while training runs.
+
+    Raises:
+        ValueError: a part of the split has no rows.
+
+    """
+    import torch
+
+    from pipelines import baselines, onnx_graph, scores, training
+    from pipelines.features import build_vocabularies, encode
+
+    types = {name: column.type for name, column in model.policy.data.features.items()}
+    labelled, split = _split(rows, model, params)
+    vocabularies = build_vocabularies(split.train, types)
+
+    def examples(part: pd.DataFrame) -> training.Examples:
+        labels = torch.tensor(part[LABEL].to_numpy("float32"))
+        return training.Examples(encode(part, types, vocabularies), labels)
+
+    learned, sizes = examples(split.train), [len(words) + 1 for words in vocabularies.values()]
+    hyper = model.network.Hyperparameters(**params.network)
+    fit = training.fit(
+        lambda: model.network.Network(hyper, sizes, learned.inputs.numbers),
+        learned,
+        examples(split.validation),
+        training.Schedule(
+            epochs=params.epochs,
+            batch_size=params.batch_size,
+            learning_rate=params.learning_rate,
+            weight_decay=params.weight_decay,
+            patience=params.patience,
+            seed=params.seed,
+        ),
+        on_epoch,
+    )
+    graph = onnx_graph.build_graph(fit.network, types, vocabularies)
+    answers = {NETWORK: onnx_graph.predict(graph, split.holdout)} | {
+        name: ask(split.train, split.train[LABEL], split.holdout, types, params.seed)
+        for name, ask in baselines.BASELINES.items()
+    }
+    return Trained(
+        graph=graph,
+        onnx_max_difference=onnx_graph.max_difference(
+            graph, fit.network, split.holdout, types, vocabularies
+        ),
+        best_epoch=fit.best_epoch,
+        rows={
+            "train": len(split.train),
+            "validation": len(split.validation),
+            "holdout": len(split.holdout),
+            "without_label": len(rows) - labelled,
+        },
+        base_rate=float(split.train[LABEL].mean()),
+        answers=split.holdout.assign(**answers),
+        scores={name: scores.score(split.holdout[LABEL], said) for name, said in answers.items()},
+        training_rows=split.train.assign(**{PROBABILITY: onnx_graph.predict(graph, split.train)})[
+            [*types, LABEL, PROBABILITY]
+        ],
+    )
+
+
+def run_train(
+    model: Model,
+    settings: Settings,
+    tracking: Tracking,
+    overrides: Mapping[str, Any],
+    trigger: str = "manual",
+    reason: str = "",
+    dataset: str | None = None,
+) -> dict[str, Any]:
+    """Train on a dataset version (by default the newest) and keep everything in an MLflow run.
+
+    A repeated Airflow task finds the run that it finished, or closes the one that was killed.
+
+    Raises:
+        NothingToDo: there is too little data, or new data alone does not train (policy).
+
+    """
+    registry = data_registry(settings)
+    version = registry.get(model.name, dataset) if dataset else registry.latest(model.name)
+    params = Train.model_validate(model.policy.train.model_dump() | dict(overrides))
+    _refuse_needless(model, version, tracking, params, trigger)
+    assert version is not None  # noqa: S101  said above
+    if done := _earlier_attempt(model, settings, tracking):
+        return done
+    since = pd.Timestamp(version.span[1]) - pd.Timedelta(days=params.history_days + 1)
+    rows = registry.read(version, since.isoformat())
+    tags = {
+        "relay.trigger": trigger,
+        "relay.reason": reason or {"data": f"new data: {version.tag}"}.get(trigger, "by hand"),
+        "relay.dataset": version.tag,
+        "relay.dataset_revision": version.revision,
+        "relay.dataset_md5": version.md5,
+        "relay.code_commit": environment.code_commit(settings),
+        "relay.airflow_run": settings.airflow_run,
+    }
+    with tracking.run(model.name, f"{version.tag} seed {params.seed}", tags) as run_id:
+        log.info(
+            "run %s: %s, %d rows, because %s", run_id, version.tag, len(rows), tags["relay.reason"]
+        )
+        policy = model.policy.model_copy(update={"train": params})
+        tracking.log_json(policy.model_dump(mode="json", by_alias=True), "policy.json")
+        tracking.log_params(params.model_dump() | environment.facts())
+        tracking.log_dataset(version, rows, "training")
+        started = time.monotonic()
+
+        def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
+            tracking.log_metrics(metrics, step=epoch)
+            log.info("epoch %d: %s", epoch, {name: round(v, 4) for name, v in metrics.items()})
+
+        trained = train(rows, model, params, on_epoch)
+        _log(trained, model, tracking, time.monotonic() - started)
+    summary = {name: round(each["log_loss"], 4) for name, each in trained.scores.items()}
+    log.info("log loss on the hold-out: %s", summary)
+    return {"step": "train", "model": model.name, "run_id": run_id, "log_loss": summary}
+
+
+def holdout(rows: pd.DataFrame, model: Model, params: Train) -> pd.DataFrame:
+    """Return the labelled rows that training on ``rows`` keeps for the gate."""
+    return _split(rows, model, params)[1].holdout
+
+
+def _split(rows: pd.DataFrame, model: Model, params: Train) -> tuple[int, Split]:
+    labelled = rows.assign(**{LABEL: model.rows.label(rows)}).dropna(subset=[LABEL])
+    split = split_by_time(
+        labelled,
+        model.policy.data.event_time,
+        history_days=params.history_days,
+        validation_days=params.validation_days,
+        holdout_days=params.holdout_days,
+    )
+    return len(labelled), split
+
+
+def _refuse_needless(
+    model: Model,
+    version: "DatasetVersion | None",
+    tracking: Tracking,
+    params: Train,
+    trigger: str,
+) -> None:
+    if version is None:
+        raise NothingToDo(f"there is no dataset {model.name!r} yet: ingest a batch first")
+    if version.rows < params.min_rows:
+        raise NothingToDo(
+            f"{version.tag} has {version.rows} rows; the policy wants {params.min_rows}"
+        )
+    if trigger == "data" and not params.on_new_data:
+        champion = tracking.aliased(model.name, CHAMPION)
+        if champion:
+            raise NothingToDo(
+                f"{version.tag} is there for the next training; {champion} stays until the "
+                f"monitor asks or a person does (policy: train.on_new_data is false)"
+            )
+
+
+def _earlier_attempt(model: Model, settings: Settings, tracking: Tracking) -> dict[str, Any] | None:
+    if not settings.airflow_run:
+        return None
+    mine = f"tags.`relay.airflow_run` = '{settings.airflow_run}'"
+    for run in tracking.find_runs(model.name, mine):
+        if run.info.status == "FINISHED":
+            log.info("run %s of this Airflow run is finished: nothing to do again", run.info.run_id)
+            return {"step": "train", "model": model.name, "run_id": run.info.run_id}
+        if run.info.status == "RUNNING":
+            log.warning("run %s was killed half-way; beginning again", run.info.run_id)
+            tracking.kill_run(run.info.run_id)
+    return None
+
+
+def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> None:
+    from pipelines import scores
+
+    data, params = model.policy.data, model.policy.train
+    columns = {name: (c.type, not c.optional) for name, c in data.features.items()}
+    tracking.log_metrics(
+        {f"rows_{part}": float(count) for part, count in trained.rows.items()}
+        | {
+            "onnx_max_difference": trained.onnx_max_difference,
+            "best_epoch": trained.best_epoch,
+            "training_base_rate": trained.base_rate,
+            "duration_seconds": seconds,
+        }
+    )
+    for name, each in trained.scores.items():
+        prefix = "holdout" if name == NETWORK else f"baseline_{name}"
+        tracking.log_metrics({f"{prefix}_{metric}": value for metric, value in each.items()})
+    table = pd.DataFrame(
+        [{"model": name, **each} for name, each in trained.scores.items()]
+    ).sort_values("log_loss")
+    tracking.log_table(table, "scores.json")
+    said = trained.answers[NETWORK]
+    by_slice = scores.score_by_slice(trained.answers, trained.answers[LABEL], said, params.slices)
+    tracking.log_table(by_slice, "slices.json")
+    tracking.log_figure(
+        plots.calibration(trained.answers, LABEL, list(trained.scores)), "calibration.png"
+    )
+    rows = min(model.policy.register_.reference_rows, len(trained.training_rows))
+    reference = trained.training_rows.sample(rows, random_state=0).sort_index()
+    tracking.log_frame(reference, "reference.parquet")
+    tracking.log_text(environment.requirements(), "requirements.txt")
+    tracking.log_model(trained.graph, columns, reference[list(columns)].head(5))
