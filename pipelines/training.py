@@ -1,0 +1,159 @@
+"""A network and encoded rows in, the trained network and its history out.
+
+The same seed and rows give the same bits on a CPU: one thread, seeded, deterministic kernels
+(https://docs.pytorch.org/docs/stable/notes/randomness.html).
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipelines.features import Inputs
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to learn; fields of ``train`` in params.yaml."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    patience: int  # epochs without a better validation before stopping
+    seed: int
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs of B rows and their labels (B,) float32, 0 or 1."""
+
+    inputs: Inputs
+    labels: Tensor
+
+    def at(self, rows: Tensor) -> "Examples":
+        """Select rows by index."""
+        inputs = Inputs(self.inputs.categories[rows], self.inputs.numbers[rows])
+        return Examples(inputs, self.labels[rows])
+
+    def to(self, device: torch.device) -> "Examples":
+        """Copy to a device."""
+        inputs = Inputs(self.inputs.categories.to(device), self.inputs.numbers.to(device))
+        return Examples(inputs, self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best epoch's network, on the CPU, in evaluation mode; metrics of every epoch run."""
+
+    network: nn.Module
+    best_epoch: int
+    history: list[dict[str, float]]
+
+
+def fit(
+    build: Callable[[], nn.Module],
+    train: Examples,
+    validation: Examples,
+    schedule: Schedule,
+    on_epoch: OnEpoch | None = None,
+) -> Fit:
+    """Train what ``build`` makes until the validation log loss stops falling.
+
+    ``build`` is called after seeding, so initial weights follow the seed as well. ``on_epoch`` gets
+    the epoch, from 1, and its ``train_log_loss`` and ``validation_log_loss`` while training runs.
+    Raises FloatingPointError where the loss stops being a number.
+    """
+    device = pick_device()
+    with deterministic(schedule.seed):
+        network = build().to(device)
+        train, validation = train.to(device), validation.to(device)
+        steps = schedule.epochs * -(-len(train.labels) // schedule.batch_size)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        # the step size falls along a cosine to zero: late epochs settle rather than wander
+        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        order = torch.Generator().manual_seed(schedule.seed)
+        history: list[dict[str, float]] = []
+        best, best_epoch, best_state = float("inf"), 0, deepcopy(network.state_dict())
+
+        for epoch in range(1, schedule.epochs + 1):
+            network.train()
+            total = 0.0
+            shuffled = torch.randperm(len(train.labels), generator=order).to(device)
+            for rows in torch.split(shuffled, schedule.batch_size):
+                batch = train.at(rows)
+                loss = log_loss(network, batch)
+                optimizer.zero_grad()
+                torch.autograd.backward(loss)
+                optimizer.step()
+                decay.step()
+                total += loss.item() * len(rows)
+
+            network.eval()
+            with torch.no_grad():
+                score = log_loss(network, validation).item()
+            if not np.isfinite(total + score):
+                raise FloatingPointError(
+                    f"the loss is not a number in epoch {epoch}: lower train.learning_rate"
+                )
+            metrics = {
+                "train_log_loss": total / len(train.labels),
+                "validation_log_loss": score,
+            }
+            history.append(metrics)
+            if on_epoch:
+                on_epoch(epoch, metrics)
+            if score < best:
+                best, best_epoch, best_state = score, epoch, deepcopy(network.state_dict())
+            elif epoch - best_epoch >= schedule.patience:
+                break
+
+        network.load_state_dict(best_state)
+    return Fit(network.cpu().eval(), best_epoch, history)
+
+
+def log_loss(network: nn.Module, examples: Examples) -> Tensor:
+    """Mean log loss of a network's logits, a scalar tensor."""
+    logits = network(examples.inputs.categories, examples.inputs.numbers)
+    return nn.functional.binary_cross_entropy_with_logits(logits, examples.labels)
+
+
+def probabilities(network: nn.Module, inputs: Inputs) -> np.ndarray:
+    """Ask a network on the CPU: float32 probabilities (B,)."""
+    with torch.no_grad():
+        logits = network(inputs.categories, inputs.numbers)
+    return torch.sigmoid(logits).numpy()
+
+
+def pick_device() -> torch.device:
+    """Choose the GPU when there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def deterministic(seed: int) -> Iterator[None]:
+    """Seed everything, use one thread and deterministic kernels; put the settings back after.
+
+    One thread, because the order in which threads add their sums changes the last bits, and
+    because a network this small is not faster with more.
+    """
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    random.seed(seed)
+    np.random.seed(seed)  # the global generator, for code that we do not own
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
