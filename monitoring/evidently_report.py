@@ -4,6 +4,7 @@ The only file that imports Evidently, and only when it is called: the import tak
 https://docs.evidentlyai.com/metrics/customize_data_drift names the drift methods.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -79,11 +80,9 @@ def save_report(
     project, and as one HTML file beside it; of older ones the newest `keep` stay. A sample of
     `sample_rows` rows a side is drawn, so shares may differ a little from the checks' own.
     """
-    snapshot = _run(
-        window, results, sample(reference, sample_rows), sample(current, sample_rows), schema
-    )
-    project = _project(workspace, window.model)
-    run = _add(workspace, project, snapshot)
+    sides = sample(reference, sample_rows), sample(current, sample_rows)
+    snapshot = _run(window, results, *sides, schema)
+    project, run = _add(workspace, window.model, snapshot)
     html = workspace / "html" / window.model / f"{run}.html"
     html.parent.mkdir(parents=True, exist_ok=True)
     snapshot.save_html(str(html))
@@ -102,7 +101,10 @@ def _run(
     from evidently.metrics import RowCount
 
     types = {name: column.type for name, column in schema.items()} | {PREDICTION: "double"}
-    metrics = [metric for result in results for metric in _metrics(result, schema, reference)]
+    first = sorted(
+        results, key=lambda result: (result.verdict != "alert", "drift" not in result.check)
+    )
+    metrics = [metric for result in first for metric in _metrics(result, schema, reference)]
     about = {verdict: _names(results, verdict) for verdict in ("alert", "unknown")}
     days = f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
     return Report([RowCount(tests=[]), *metrics], include_tests=True).run(
@@ -179,32 +181,38 @@ def _dataset(frame: pd.DataFrame, types: dict[str, str]) -> "Dataset":
     return Dataset.from_pandas(typed, data_definition=definition)
 
 
-def _project(workspace: Path, model: str) -> uuid.UUID:
-    """Find the model's project or make it; its id comes from the name, so two makers make one."""
+def _add(workspace: Path, model: str, snapshot: "Snapshot") -> tuple[uuid.UUID, str]:
+    """Add a run to the model's project, made if need be; return the ids of project and run.
+
+    Evidently writes into a folder apart first: a running UI watches the workspace, and its watcher
+    dies of a file that is seen half-written.
+    """
     from evidently.sdk.models import ProjectModel
     from evidently.ui.workspace import Workspace
 
-    project = uuid.uuid5(uuid.NAMESPACE_URL, f"relay:{model}")
-    here = Workspace.create(str(workspace))
-    if here.get_project(project) is None:
-        here.add_project(ProjectModel(id=project, name=model, description=f"Windows of {model}"))
-    return project
+    project = uuid.uuid5(uuid.NAMESPACE_URL, f"relay:{model}")  # the same for whoever comes first
+    with tempfile.TemporaryDirectory() as folder:
+        staging = Workspace.create(folder)
+        staging.add_project(ProjectModel(id=project, name=model, description=f"Windows of {model}"))
+        run = str(staging.add_run(project, snapshot).id)
+        for written in (Path("metadata.json"), Path("snapshots") / f"{run}.json"):
+            _publish(Path(folder, str(project)) / written, workspace / str(project) / written)
+    return project, run
 
 
-def _add(workspace: Path, project: uuid.UUID, snapshot: "Snapshot") -> uuid.UUID:
-    """Add a run by renaming it into place: the UI reads the folder at any moment."""
-    from evidently.ui.workspace import Workspace
+def _publish(written: Path, place: Path) -> None:
+    """Make the whole file appear at once; one that is there already stays.
 
-    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=workspace))
+    A hard link and no rename: the UI's watcher takes notice of files that are created.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_name(f".{uuid.uuid4()}.new")
     try:
-        added = Workspace.create(str(staging)).add_run(project, snapshot)
-        written = Path(added.url)
-        place = workspace / written.relative_to(staging)
-        place.parent.mkdir(exist_ok=True)
-        written.replace(place)
+        shutil.copyfile(written, new)
+        with contextlib.suppress(FileExistsError):
+            os.link(new, place)
     finally:
-        shutil.rmtree(staging)
-    return uuid.UUID(str(added.id))
+        new.unlink(missing_ok=True)
 
 
 def _prune(workspace: Path, project: uuid.UUID, html: Path, keep: int) -> None:
