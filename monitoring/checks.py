@@ -33,7 +33,7 @@ def run_checks(
     Args:
         window: what the results are about.
         reference: a sample of the version's training rows: features, `probability`, `label`.
-        current: its answers, one a row: `id`, features, `probability`.
+        current: its answers, one a row: `id`, `event_time`, features, `probability`.
         labels: what came true, for any ids: `id`, `label` (1.0 or 0.0).
         schema: what each feature holds, by name.
         limits: the policy's `monitor:` section.

@@ -5,6 +5,7 @@ version saw in training: a model above it is worth less than that one number.
 """
 
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +34,6 @@ def live_score(
 ) -> Measured:
     """Mean log loss of the labelled rows; threshold: `max_ratio_to_base_rate` x the base rate's.
 
-    The interval is the normal approximation of a mean, mean +- z s / sqrt(n): it takes the rows as
-    independent, so where they come in clusters (a storm) it is narrower than the truth.
-
     Raises CannotTellError for fewer than `min_labels` labels.
     """
     rows = _labelled(current, labels)
@@ -45,13 +43,32 @@ def live_score(
     losses = log_losses(rows[PREDICTION].to_numpy("float64"), truth)
     rate = float(present(reference, LABEL, "double").mean())
     base = float(log_losses(np.full(len(truth), rate), truth).mean())
-    score, margin = float(losses.mean()), _margin(losses, limits.confidence)
+    score = float(losses.mean())
+    low, high = interval(losses, rows["event_time"].dt.floor("D"), limits.confidence)
     reason = (
-        f"on {len(rows)} labelled rows: the model {score:.3f} +- {margin:.3f}, always answering "
-        f"the training's rate {rate:.3f} {base:.3f}; truly {truth.mean():.3f}"
+        f"on {len(rows)} labelled rows: the model {score:.3f}, always answering the training's "
+        f"rate of {rate:.3f} {base:.3f}; true rate {truth.mean():.3f}"
     )
-    threshold = base * limits.max_ratio_to_base_rate
-    return Measured(score, threshold, reason, score - margin, score + margin)
+    return Measured(score, base * limits.max_ratio_to_base_rate, reason, low, high)
+
+
+def interval(
+    losses: Floats, days: "pd.Series[Any]", confidence: float
+) -> tuple[float | None, float | None]:
+    """Return the bounds of the mean, normal approximation; None, None for a single day.
+
+    Rows of one day share its weather and its troubles, so days count as the independent draws:
+    the cluster-robust variance of a mean, g/(g-1) sum_d(sum_i(x_i - m))^2 / n^2 for g days
+    (Cameron and Miller 2015, "A Practitioner's Guide to Cluster-Robust Inference", section II).
+    """
+    mean = float(losses.mean())
+    deviations = pd.Series(losses - mean).groupby(days.to_numpy()).sum()
+    g = len(deviations)
+    if g < 2:
+        return None, None
+    variance = g / (g - 1) * float((deviations**2).sum()) / len(losses) ** 2
+    margin = NormalDist().inv_cdf((1 + confidence) / 2) * variance**0.5
+    return mean - margin, mean + margin
 
 
 def log_losses(probability: Floats, truth: Floats) -> Floats:
@@ -69,12 +86,7 @@ def log_losses(probability: Floats, truth: Floats) -> Floats:
 
 
 def _labelled(current: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return id, probability, label of the rows whose label has come; no row appears twice."""
-    rows = current[["id", PREDICTION]].drop_duplicates("id", keep="last")
+    """Return id, event_time, probability, label of the rows that have a label, each id once."""
+    rows = current[["id", "event_time", PREDICTION]].drop_duplicates("id", keep="last")
     known = labels[["id", LABEL]].dropna().drop_duplicates("id", keep="last")
     return rows.merge(known, on="id", validate="1:1")
-
-
-def _margin(losses: Floats, confidence: float) -> float:
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    return float(z * losses.std(ddof=1) / np.sqrt(len(losses)))
