@@ -65,3 +65,37 @@ def expected(frame: pd.DataFrame, bias: float = 0.0) -> np.ndarray:
     logit = index + 0.1 * frame["hour"] + 0.01 * frame["temp"].fillna(0) + bias
     probability: np.ndarray = 1 / (1 + np.exp(-logit.to_numpy(dtype="float64")))
     return probability.astype("float32")
+
+
+def register(url: str, name: str, model: onnx.ModelProto, signature: str = "small") -> str:
+    """Log a model to the MLflow at `url` and register it. Gives its version."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    mlflow.set_tracking_uri(url)
+    columns = [ColSpec("string", "carrier"), ColSpec("long", "hour")]
+    if signature == "small":
+        columns.append(ColSpec("double", "temp", required=False))
+    with mlflow.start_run():
+        info = mlflow.onnx.log_model(
+            model,
+            name="model",
+            signature=ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")])),
+            input_example=EXAMPLE[[column.name for column in columns]],
+            registered_model_name=name,
+            pip_requirements=["onnxruntime"],
+        )
+    return str(info.registered_model_version)
+
+
+def set_alias(url: str, name: str, alias: str, version: str) -> None:
+    import mlflow
+
+    mlflow.MlflowClient(url).set_registered_model_alias(name, alias, version)
+
+
+def delete(url: str, name: str) -> None:
+    import mlflow
+
+    mlflow.MlflowClient(url).delete_registered_model(name)

@@ -106,8 +106,9 @@ class OnnxModel:
                 f"field {field.name!r} is a {field.kind.name}, the graph has {given.type}"
             )
         limits: Any = np.iinfo(dtype) if integral else np.finfo(dtype)
-        as_python = int if integral else float
-        return replace(field, low=as_python(limits.min), high=as_python(limits.max))
+        number = int if integral else float  # of Python: exact against any value
+        low, high = max(field.low, number(limits.min)), min(field.high, number(limits.max))
+        return replace(field, low=low, high=high)
 
     def _array(self, name: str, values: list[Any], rows: int) -> Any:
         given, field = self._inputs[name], self.signature.fields[name]

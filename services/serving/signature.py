@@ -19,25 +19,36 @@ Columns = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class Kind:
-    """A column type: its V2 datatype, the datatypes that convert to it safely, its JSON values."""
+    """A column type: its V2 datatype, the datatypes that convert to it safely, its JSON values.
+
+    Numbers lie in [low, high].
+    """
 
     name: str
     datatype: str
     accepts: frozenset[str]
     values: frozenset[type]
+    low: float = 0
+    high: float = 1
 
 
-_SMALL_INTEGERS = ("INT8", "INT16", "INT32", "UINT8", "UINT16")
-_FLOATS = ("FP16", "FP32", "FP64")
+def _limits(kind: type[np.floating[Any]]) -> tuple[float, float]:
+    return float(np.finfo(kind).min), float(np.finfo(kind).max)
+
+
+_INTEGERS = frozenset({"INT8", "INT16", "INT32", "UINT8", "UINT16"})
+_LONGS = _INTEGERS | {"UINT32", "INT64"}
+_FLOATS = _INTEGERS | {"FP16", "FP32", "FP64"}
+_NUMBERS = frozenset({float, int})
 KINDS = {
-    name: Kind(name, datatype, frozenset(accepts), frozenset(values))
-    for name, datatype, accepts, values in (
-        ("string", "BYTES", ("BYTES",), (str,)),
-        ("boolean", "BOOL", ("BOOL",), (bool,)),
-        ("integer", "INT32", _SMALL_INTEGERS, (int,)),
-        ("long", "INT64", (*_SMALL_INTEGERS, "UINT32", "INT64"), (int,)),
-        ("float", "FP32", (*_FLOATS, *_SMALL_INTEGERS), (float, int)),
-        ("double", "FP64", (*_FLOATS, *_SMALL_INTEGERS, "UINT32"), (float, int)),
+    kind.name: kind
+    for kind in (
+        Kind("string", "BYTES", frozenset({"BYTES"}), frozenset({str})),
+        Kind("boolean", "BOOL", frozenset({"BOOL"}), frozenset({bool})),
+        Kind("integer", "INT32", _INTEGERS, frozenset({int}), -(2**31), 2**31 - 1),
+        Kind("long", "INT64", _LONGS, frozenset({int}), -(2**63), 2**63 - 1),
+        Kind("float", "FP32", _FLOATS, _NUMBERS, *_limits(np.float32)),
+        Kind("double", "FP64", _FLOATS | {"UINT32"}, _NUMBERS, *_limits(np.float64)),
     )
 }
 _TENSOR_KINDS = {
@@ -55,15 +66,15 @@ _TENSOR_KINDS = {
 class Field:
     """One input. `shape` is what follows the batch dimension: () for a column of a table.
 
-    Numbers must lie in [low, high], which is what the graph's own type can hold.
+    Numbers lie in [low, high]: what the kind, and later the graph's own type, can hold.
     """
 
     name: str
     kind: Kind
     required: bool = True
     shape: tuple[int, ...] = ()
-    low: float = -np.inf
-    high: float = np.inf
+    low: float = 0
+    high: float = 1
 
     @property
     def size(self) -> int:
@@ -140,7 +151,7 @@ def read_signature(inputs: str) -> Signature:
 def _column(spec: dict[str, Any]) -> Field:
     if spec["type"] not in KINDS or "name" not in spec:
         raise LoadError(f"signature: {spec} is not a named column of type {', '.join(KINDS)}")
-    return Field(spec["name"], KINDS[spec["type"]], required=spec.get("required", True))
+    return _field(spec["name"], KINDS[spec["type"]], spec.get("required", True))
 
 
 def _tensor(spec: dict[str, Any], specs: int) -> Field:
@@ -151,7 +162,11 @@ def _tensor(spec: dict[str, Any], specs: int) -> Field:
         raise LoadError(f"signature: {spec} is not a tensor of shape [-1, fixed sizes...]")
     if "name" not in spec and specs > 1:
         raise LoadError(f"signature: {spec} needs a name, there are several inputs")
-    return Field(spec.get("name", ""), KINDS[kind], shape=tuple(shape))
+    return _field(spec.get("name", ""), KINDS[kind], required=True, shape=tuple(shape))
+
+
+def _field(name: str, kind: Kind, required: bool, shape: tuple[int, ...] = ()) -> Field:
+    return Field(name, kind, required, shape, kind.low, kind.high)
 
 
 def _check_tensor(field: Field, values: object, row: int) -> None:

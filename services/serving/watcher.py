@@ -100,7 +100,7 @@ class Watcher:
     async def _follow(self, model: str, alias: Alias, ref: VersionRef | None) -> None:
         self._metrics.wanted.labels(model, alias).set(_number(ref))
         current = self._catalog.models.get(model, {}).get(alias)
-        self._metrics.served.labels(model, alias).set(_number(current and current.ref))
+        self._metrics.served.labels(model, alias).set(_number(current.ref if current else None))
         if ref is None:
             self._failures.pop((model, alias), None)
             if current is not None:

@@ -1,0 +1,1 @@
+"""Tests of everything: unit, contract, integration with the real programs, end to end."""

@@ -1,0 +1,31 @@
+"""Fixtures for all tests: real programs, started once a session where they can be shared."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+from tests.programs import Program
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One MLflow for all tests that do not hurt it: leave no aliases behind."""
+    with programs.mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[AbstractContextManager[Program]], Program]]:
+    """Start programs that live as long as the test: `start(serving(home, url))`."""
+    with ExitStack() as stack:
+        yield stack.enter_context
+
+
+@pytest.fixture
+def serving(tmp_path: Path, mlflow_server: Program) -> Iterator[Program]:
+    """A serving process of the test's own on the shared MLflow; its home is tmp_path."""
+    with programs.serving(tmp_path, mlflow_server.url) as program:
+        yield program
