@@ -24,7 +24,7 @@ COLUMNS = [
     "flight_id",
     "scheduled_time",
     *["carrier", "flight", "tailnum", "origin", "dest", "distance"],
-    *["month", "weekday", "hour", "minute", "departures"],
+    *["month", "weekday", "hour", "minute"],
     *[*WEATHER, "visib", *PLANE.values(), *DESTINATION.values()],
     *["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"],
 ]
@@ -51,7 +51,7 @@ def read_batch(name: str) -> pd.DataFrame:
 
 
 def _schedule(flights: pd.DataFrame) -> pd.DataFrame:
-    """Add what the timetable alone says: id, time, calendar and how busy the airport's hour is."""
+    """Add what the timetable says: the id, the time in UTC and the day of the week."""
     hour = pd.to_datetime(flights["time_hour"], utc=True)
     time = hour + pd.to_timedelta(flights["minute"], unit="min")
     calendar = pd.to_datetime(flights[["year", "month", "day"]])
@@ -60,7 +60,6 @@ def _schedule(flights: pd.DataFrame) -> pd.DataFrame:
         scheduled_time=time,
         flight_id=[f"{t:%Y-%m-%dT%H:%MZ}-{c}{n}-{o}-{d}" for t, c, n, o, d in parts],
         weekday=calendar.dt.weekday.astype("int64"),
-        departures=flights.groupby(["origin", "time_hour"])["flight"].transform("size"),
     )
 
 

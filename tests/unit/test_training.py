@@ -1,0 +1,111 @@
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from pipelines import training
+from pipelines.features import Inputs
+from pipelines.flights.network import Hyperparameters, Network
+
+SCHEDULE = training.Schedule(
+    epochs=6, batch_size=64, learning_rate=0.01, weight_decay=0.01, patience=3, seed=0
+)
+
+
+def examples(rows: int, seed: int) -> training.Examples:
+    """Draw rows whose label follows one category and one number, with gaps in the numbers."""
+    generator = np.random.default_rng(seed)
+    categories = generator.integers(1, 4, (rows, 2))
+    numbers = generator.normal(size=(rows, 3)).astype(np.float32)
+    logits = 1.5 * numbers[:, 0] + np.array([0, -1.0, 0.0, 1.0])[categories[:, 0]]
+    labels = (generator.uniform(size=rows) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+    numbers[generator.uniform(size=numbers.shape) < 0.1] = np.nan
+    inputs = Inputs(torch.from_numpy(categories), torch.from_numpy(numbers))
+    return training.Examples(inputs, torch.from_numpy(labels))
+
+
+TRAIN, VALIDATION = examples(1200, 1), examples(400, 2)
+
+
+def build() -> nn.Module:
+    return Network(Hyperparameters(hidden=16), [4, 4], TRAIN.inputs.numbers)
+
+
+def fit(schedule: training.Schedule = SCHEDULE, **kwargs: object) -> training.Fit:
+    return training.fit(build, TRAIN, VALIDATION, schedule, **kwargs)  # type: ignore[arg-type]
+
+
+def weights(fitted: training.Fit) -> dict[str, bytes]:
+    return {name: t.numpy().tobytes() for name, t in fitted.network.state_dict().items()}
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before() -> None:
+    once = fit()
+    torch.rand(17), np.random.rand(3)
+    torch.set_num_threads(2)
+    again = fit()
+    assert weights(once) == weights(again)
+    assert once.history == again.history
+
+
+def test_another_seed_gives_another_network() -> None:
+    assert weights(fit()) != weights(fit(replace(SCHEDULE, seed=1)))
+
+
+def test_it_learns_something() -> None:
+    history = fit().history
+    knowing_nothing = VALIDATION.labels.mean()
+    entropy = nn.functional.binary_cross_entropy(
+        knowing_nothing.expand_as(VALIDATION.labels), VALIDATION.labels
+    ).item()
+    assert min(epoch["validation_log_loss"] for epoch in history) < 0.85 * entropy
+
+
+def test_the_best_epochs_weights_are_kept_and_every_epoch_is_told_as_it_ends() -> None:
+    told: list[tuple[int, Mapping[str, float]]] = []
+    fitted = fit(
+        replace(SCHEDULE, epochs=40, learning_rate=0.3),
+        on_epoch=lambda epoch, metrics: told.append((epoch, metrics)),
+    )
+    assert told == list(enumerate(fitted.history, start=1))
+    losses = [epoch["validation_log_loss"] for epoch in fitted.history]
+    assert losses[fitted.best_epoch - 1] == min(losses)
+    kept = training.log_loss(fitted.network, VALIDATION).item()
+    assert kept == pytest.approx(min(losses), abs=1e-6)
+    assert len(losses) == fitted.best_epoch + SCHEDULE.patience < 40
+
+
+def test_a_callback_that_fails_stops_the_training() -> None:
+    def full_disk(epoch: int, metrics: Mapping[str, float]) -> None:
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space left"):
+        fit(on_epoch=full_disk)
+
+
+def test_a_loss_that_is_not_a_number_is_an_error_not_a_model() -> None:
+    with pytest.raises(FloatingPointError, match=r"epoch 1: lower train\.learning_rate"):
+        fit(replace(SCHEDULE, learning_rate=float("inf")))
+
+
+@pytest.mark.parametrize("action", [lambda: None, lambda: 1 / 0])
+def test_the_settings_of_torch_are_put_back(action: Callable[[], object]) -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    try:
+        with training.deterministic(seed=0):
+            assert torch.get_num_threads() == 1
+            assert torch.are_deterministic_algorithms_enabled()
+            action()
+    except ZeroDivisionError:
+        pass
+    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_a_network_that_comes_back_to_the_cpu() -> None:
+    fitted = fit()
+    assert {p.device.type for p in fitted.network.parameters()} == {"cpu"}
+    assert fitted.history == fit().history
