@@ -52,7 +52,7 @@ class LiveScoreLimits(_Section):
     max_ratio_to_base_rate: float = Field(gt=0)  # x the loss of always saying the training's rate
     min_labels: int = Field(ge=1)  # rows; fewer is "unknown"
     max_unlabelled_share: Share  # of the window's rows that no label has come for
-    confidence: float = Field(default=0.95, gt=0, lt=1)  # of the interval that is reported
+    confidence: float = Field(gt=0, lt=1)  # that it is beyond the limit and not by chance
 
 
 class MonitorLimits(_Section):

@@ -4,12 +4,10 @@ The yardstick is the log loss, on the same rows, of always answering the share o
 version saw in training: a model above it is worth less than that one number.
 """
 
-from statistics import NormalDist
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats  # type: ignore[import-untyped]
 
 from monitoring.limits import LiveScoreLimits
 from monitoring.measures import LABEL, PREDICTION, CannotTellError, Measured, present
@@ -32,9 +30,13 @@ def missing_labels(
 def live_score(
     reference: pd.DataFrame, current: pd.DataFrame, labels: pd.DataFrame, limits: LiveScoreLimits
 ) -> Measured:
-    """Mean log loss of the labelled rows; threshold: `max_ratio_to_base_rate` x the base rate's.
+    """Mean log loss of the labelled rows, with its interval.
 
-    Raises CannotTellError for fewer than `min_labels` labels.
+    The threshold is `max_ratio_to_base_rate` x the base rate's log loss on the same rows, and the
+    margin that chance needs: the half width of the interval of the difference, row by row. So one
+    stormy day does not alert, and a difference that lasts does.
+
+    Raises CannotTellError for fewer than `min_labels` labels, or labels of a single day.
     """
     rows = _labelled(current, labels)
     if len(rows) < limits.min_labels:
@@ -42,33 +44,33 @@ def live_score(
     truth = rows[LABEL].to_numpy("float64")
     losses = log_losses(rows[PREDICTION].to_numpy("float64"), truth)
     rate = float(present(reference, LABEL, "double").mean())
-    base = float(log_losses(np.full(len(truth), rate), truth).mean())
-    score = float(losses.mean())
-    low, high = interval(losses, rows["event_time"].dt.floor("D"), limits.confidence)
+    allowed = log_losses(np.full(len(truth), rate), truth) * limits.max_ratio_to_base_rate
+    days = rows["event_time"].dt.floor("D").to_numpy()
+    chance = margin(losses - allowed, days, limits.confidence)
+    half = margin(losses, days, limits.confidence)
+    score, limit = float(losses.mean()), float(allowed.mean())
     reason = (
-        f"on {len(rows)} labelled rows: the model {score:.3f}, always answering the training's "
-        f"rate of {rate:.3f} {base:.3f}; true rate {truth.mean():.3f}"
+        f"on {len(rows)} labelled rows: the model {score:.3f}; allowed {limit:.3f} (answering "
+        f"{rate:.3f}, x {limits.max_ratio_to_base_rate:g}) + {chance:.3f} for chance; "
+        f"truly {truth.mean():.3f}"
     )
-    return Measured(score, base * limits.max_ratio_to_base_rate, reason, low, high)
+    return Measured(score, limit + chance, reason, score - half, score + half)
 
 
-def interval(
-    losses: Floats, days: "pd.Series[Any]", confidence: float
-) -> tuple[float | None, float | None]:
-    """Return the bounds of the mean, normal approximation; None, None for a single day.
+def margin(sample: Floats, days: npt.NDArray[np.datetime64], confidence: float) -> float:
+    """Return the half width of the interval of a mean, n values of g days.
 
     Rows of one day share its weather and its troubles, so days count as the independent draws:
-    the cluster-robust variance of a mean, g/(g-1) sum_d(sum_i(x_i - m))^2 / n^2 for g days
-    (Cameron and Miller 2015, "A Practitioner's Guide to Cluster-Robust Inference", section II).
+    the cluster-robust variance g/(g-1) sum_d(sum_i(x_i - m))^2 / n^2 and Student's t with g-1
+    degrees of freedom (Cameron and Miller 2015, "A Practitioner's Guide to Cluster-Robust
+    Inference"). Raises CannotTellError for a single day.
     """
-    mean = float(losses.mean())
-    deviations = pd.Series(losses - mean).groupby(days.to_numpy()).sum()
-    g = len(deviations)
+    by_day = pd.Series(sample - sample.mean()).groupby(days).sum()
+    g = len(by_day)
     if g < 2:
-        return None, None
-    variance = g / (g - 1) * float((deviations**2).sum()) / len(losses) ** 2
-    margin = NormalDist().inv_cdf((1 + confidence) / 2) * variance**0.5
-    return mean - margin, mean + margin
+        raise CannotTellError("all labels are of one day: what is chance cannot be told")
+    variance = g / (g - 1) * float((by_day**2).sum()) / len(sample) ** 2
+    return float(stats.t.ppf((1 + confidence) / 2, g - 1) * np.sqrt(variance))
 
 
 def log_losses(probability: Floats, truth: Floats) -> Floats:
