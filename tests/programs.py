@@ -110,8 +110,13 @@ def mlflow_server(home: Path, port: int | None = None) -> Iterator[Program]:
 
 
 @contextmanager
-def serving(home: Path, mlflow_url: str, **settings: str) -> Iterator[Program]:
-    """The serving process; `settings` are its variables without the prefix, in any case."""
+def serving(
+    home: Path, mlflow_url: str, file_limit_kib: int | None = None, **settings: str
+) -> Iterator[Program]:
+    """The serving process; `settings` are its variables without the prefix, in any case.
+
+    No file that it writes may grow beyond `file_limit_kib`: a disk that is full.
+    """
     port = free_port()
     env = {
         "RELAY_HOME": str(home),
@@ -121,6 +126,8 @@ def serving(home: Path, mlflow_url: str, **settings: str) -> Iterator[Program]:
         **{f"RELAY_{name.upper()}": value for name, value in settings.items()},
     }
     command = [sys.executable, "-m", "services.serving"]
+    if file_limit_kib:
+        command = ["prlimit", f"--fsize={file_limit_kib * 1024}", *command]
     url = f"http://127.0.0.1:{port}"
     with running(command, env, url, "/live", home / "serving.log") as program:
         yield program

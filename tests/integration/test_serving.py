@@ -1,0 +1,441 @@
+"""Serving beside a real MLflow: what it answers, refuses, logs, and survives."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from monitoring.prediction_log import find_prediction, read_labels, read_predictions
+from tests import programs
+from tests.programs import Program, wait_for
+from tests.small_models import EXAMPLE, delete, expected, register, set_alias, small_model
+
+Start = Callable[[AbstractContextManager[Program]], Program]
+BIASES = {"1": -1.0, "2": 1.0, "3": 0.5}
+INFER = "/v2/models/flights/infer"
+ROW: dict[str, Any] = {"carrier": "UA", "hour": 6, "temp": 31.5}
+DATATYPES = {"carrier": "BYTES", "hour": "INT64", "temp": "FP64"}
+
+
+@pytest.fixture
+def registry(mlflow_server: Program) -> Iterator[str]:
+    """MLflow with versions 1 (champion) and 2 of the model flights; gives its address."""
+    for version in ("1", "2"):
+        assert register(mlflow_server.url, "flights", small_model(BIASES[version])) == version
+    set_alias(mlflow_server.url, "flights", "champion", "1")
+    yield mlflow_server.url
+    delete(mlflow_server.url, "flights")
+
+
+def infer_body(rows: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
+    tensors = [
+        {"name": name, "shape": [len(rows)], "datatype": kind, "data": [row[name] for row in rows]}
+        for name, kind in DATATYPES.items()
+    ]
+    return {"inputs": tensors, **rest}
+
+
+def infer(program: Program, row: dict[str, Any] = ROW, **rest: Any) -> dict[str, Any]:
+    response = httpx.post(program.url + INFER, json=infer_body([row], **rest))
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def probability(answer: dict[str, Any]) -> float:
+    value: float = answer["outputs"][0]["data"][0]
+    return value
+
+
+def right_for(version: str, row: dict[str, Any] = ROW) -> Any:
+    return pytest.approx(float(expected(pd.DataFrame([row]), BIASES[version])[0]), abs=1e-6)
+
+
+def serves(program: Program, version: str, role: str = "champion") -> None:
+    """Wait until this version is served."""
+    wait_for(
+        lambda: program.metric("relay_serving_served_version", role=role) == float(version),
+        f"version {version} as {role}",
+    )
+
+
+def log_of(home: Path) -> pd.DataFrame:
+    return read_predictions(home / "prediction-log", "flights")
+
+
+def test_answers_open_inference(registry: str, serving: Program) -> None:
+    serves(serving, "1")
+    rows = json.loads(EXAMPLE.to_json(orient="records"))
+    response = httpx.post(serving.url + INFER, json=infer_body(rows))
+    assert response.json()["model_version"] == "1"
+    assert response.json()["id"]
+    output = response.json()["outputs"][0]
+    assert (output["name"], output["datatype"], output["shape"]) == ("probability", "FP32", [3])
+    np.testing.assert_allclose(output["data"], expected(EXAMPLE, BIASES["1"]), atol=1e-6)
+
+    for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/flights/ready"):
+        assert serving.answers(path), path
+    for path in ("/v2/models/flights", "/v2/models/flights/versions/1"):
+        metadata = serving.get(path).json()
+        assert {i["name"]: i["datatype"] for i in metadata["inputs"]} == DATATYPES
+        assert metadata["versions"] == ["1"]
+    by_version = httpx.post(
+        serving.url + "/v2/models/flights/versions/1/infer", json=infer_body([ROW])
+    )
+    assert probability(by_version.json()) == right_for("1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/models/trains/infer", "/v2/models/flights/versions/9/infer", "/v1/models/trains/labels"],
+)
+def test_an_unknown_model_or_version_is_not_found(
+    registry: str, serving: Program, path: str
+) -> None:
+    serves(serving, "1")
+    response = httpx.post(serving.url + path, json=infer_body([ROW]))
+    assert response.status_code == 404
+    assert "is not served" in response.text or "no version '9'" in response.text
+
+
+def test_invocations_answer_what_mlflow_answers(registry: str, serving: Program) -> None:
+    import mlflow
+
+    serves(serving, "1")
+    mlflow.set_tracking_uri(registry)
+    model = mlflow.pyfunc.load_model("models:/flights/1")
+    wanted = model.predict(EXAMPLE).to_dict("records")
+    split = json.loads(EXAMPLE.to_json(orient="split", index=False))
+    records = json.loads(EXAMPLE.to_json(orient="records"))
+    columns = {name: [record[name] for record in records] for name in EXAMPLE}
+    bodies: list[dict[str, Any]] = [
+        {"dataframe_split": split},
+        {"dataframe_records": records},
+        {"inputs": columns},
+        {"instances": records},
+    ]
+    for body in bodies:
+        response = httpx.post(serving.url + "/invocations", json=body)
+        assert response.status_code == 200, response.text
+        got = response.json()["predictions"]
+        assert [list(row) for row in got] == [list(row) for row in wanted]
+        for mine, theirs in zip(got, wanted, strict=True):
+            assert mine["probability"] == pytest.approx(theirs["probability"], abs=1e-7)
+    assert serving.answers("/ping")
+    assert serving.get("/version").text == mlflow.__version__
+
+
+def changed(name: str, **change: Any) -> dict[str, Any]:
+    body = infer_body([ROW])
+    tensor = next(t for t in body["inputs"] if t["name"] == name)
+    tensor.update(change)
+    return body
+
+
+def without(name: str) -> dict[str, Any]:
+    body = infer_body([ROW])
+    return {"inputs": [t for t in body["inputs"] if t["name"] != name]}
+
+
+EXTRA = {"name": "wind", "shape": [1], "datatype": "FP64", "data": [1.0]}
+BAD_BODIES: dict[str, tuple[bytes, str]] = {
+    name: (body if isinstance(body, bytes) else json.dumps(body).encode(), words)
+    for name, (body, words) in {
+        "missing": (without("hour"), "field 'hour': got null, want a long"),
+        "extra": ({"inputs": [*infer_body([ROW])["inputs"], EXTRA]}, "'wind' is not asked for"),
+        "null": (changed("hour", data=[None]), "field 'hour', row 0: got null, want a long"),
+        "wrong type": (changed("hour", data=["six"]), "field 'hour', row 0: got 'six', want a"),
+        "wrong datatype": (changed("carrier", datatype="INT64"), "field 'carrier': got 'INT64'"),
+        "NaN": (changed("temp", data=[float("nan")]), "field 'temp', row 0: got nan, want a"),
+        "infinity": (changed("temp", data=[float("inf")]), "field 'temp', row 0: got inf, want a"),
+        "overflow": (changed("temp", data=[1e39]), "field 'temp', row 0: got 1e+39, want a"),
+        "wrong shape": (changed("temp", shape=[1, 2]), "field 'temp': got [1, 2], want shape"),
+        "row count": (changed("hour", shape=[2], data=[6, 7]), "field 'hour' has 2 rows"),
+        "an output that is not": (infer_body([ROW], outputs=[{"name": "x"}]), "output 'x'"),
+        "empty": (b"", "the body is empty"),
+        "bad JSON": (b'{"inputs": [', "the body is not JSON"),
+        "no UTF-8": (b'{"id": "\xff"}', "the body is not JSON"),
+        "deep": (b"[" * 10_000, "the body is not JSON"),
+    }.items()
+}
+
+
+def test_bad_requests_are_refused_and_hurt_nobody(registry: str, serving: Program) -> None:
+    serves(serving, "1")
+    for name, (body, words) in BAD_BODIES.items():
+        response = httpx.post(serving.url + INFER, content=body)
+        assert response.status_code == 400, name
+        assert words in response.json()["error"], name
+        assert "Traceback" not in response.text
+    assert probability(infer(serving)) == right_for("1")
+    refused = serving.metric("relay_serving_request_errors_total", kind="refused", protocol="v2")
+    assert refused == len(BAD_BODIES)
+
+
+def test_a_body_of_50_megabytes_is_refused_without_keeping_it(
+    registry: str, serving: Program
+) -> None:
+    serves(serving, "1")
+    infer(serving)
+    memory = psutil.Process(serving.process.pid).memory_info().rss
+    chunks = (b" " * 2**16 for _ in range(800))
+    for content in (b" " * 50_000_000, chunks):
+        response = httpx.post(serving.url + INFER, content=content)
+        assert response.status_code == 413
+        assert "want at most 16777216 bytes" in response.json()["error"]
+    grown = psutil.Process(serving.process.pid).memory_info().rss - memory
+    assert grown < 45_000_000
+    assert probability(infer(serving)) == right_for("1")
+
+
+def test_predictions_and_labels_are_in_the_log(
+    registry: str, serving: Program, tmp_path: Path
+) -> None:
+    serves(serving, "1")
+    when = "2013-07-01T12:00:00Z"
+    infer(serving, ROW | {"temp": None}, id="a", parameters={"event_time": when})
+    httpx.post(serving.url + INFER, json=infer_body([ROW, ROW], id="b"))
+    records = log_of(tmp_path).to_dict("records")
+    assert [record["id"] for record in records] == ["a", "b/0", "b/1"]
+    assert records[0]["event_time"] == pd.Timestamp(when)
+    assert [records[0][name] for name in ("version", "role", "carrier")] == ["1", "champion", "UA"]
+    assert np.isnan(records[0]["temp"])
+    assert records[2]["probability"] == right_for("1")
+
+    labels = [{"id": "a", "label": 1.0, "time": when}, {"id": "b/0", "label": 0}]
+    path = serving.url + "/v1/models/flights/labels"
+    assert httpx.post(path, json={"labels": labels}).json()["accepted"] == 2
+    kept = read_labels(tmp_path / "prediction-log", "flights").set_index("id")
+    assert kept["label"].to_dict() == {"a": 1.0, "b/0": 0.0}
+    refused = httpx.post(path, json={"labels": [*labels, {"id": "c", "label": "late"}]})
+    assert refused.status_code == 400
+    assert "labels[2].label" in refused.json()["error"]
+    assert len(read_labels(tmp_path / "prediction-log", "flights")) == 2
+
+
+def test_swaps_fail_no_request_and_each_answer_is_of_the_version_it_names(
+    registry: str, serving: Program
+) -> None:
+    serves(serving, "1")
+    stop = threading.Event()
+
+    def ask() -> list[str]:
+        versions = []
+        with httpx.Client(timeout=10) as client:
+            while not stop.is_set():
+                response = client.post(serving.url + INFER, json=infer_body([ROW]))
+                assert response.status_code == 200, response.text
+                version = response.json()["model_version"]
+                assert probability(response.json()) == right_for(version)
+                versions.append(version)
+        return versions
+
+    with ThreadPoolExecutor(4) as clients:
+        asking = [clients.submit(ask) for _ in range(4)]
+        try:
+            for swap in range(10):
+                version = "21"[swap % 2]
+                set_alias(registry, "flights", "champion", version)
+                serves(serving, version)
+        finally:
+            stop.set()
+        versions = [version for answers in asking for version in answers.result()]
+    assert set(versions) == {"1", "2"}
+    assert serving.metric("relay_serving_swaps_total", role="champion") == 11
+    answered = serving.metric("relay_serving_requests_total", code="200", model="flights")
+    assert answered == len(versions)
+
+
+def test_a_shadow_is_logged_and_never_returned(
+    registry: str, serving: Program, tmp_path: Path
+) -> None:
+    set_alias(registry, "flights", "challenger", "2")
+    serves(serving, "1")
+    serves(serving, "2", "challenger")
+    for number in range(20):
+        answer = infer(serving, id=str(number))
+        assert answer["model_version"] == "1"
+        assert probability(answer) == right_for("1")
+    wait_for(lambda: len(log_of(tmp_path)) == 40, "the shadow's records")
+    frame = log_of(tmp_path)
+    shadow = frame[frame["role"] == "shadow"]
+    assert set(shadow["id"]) == {str(number) for number in range(20)}
+    assert set(shadow["version"]) == {"2"}
+    assert shadow["probability"].iloc[0] == right_for("2")
+    asked = httpx.post(serving.url + "/v2/models/flights/versions/2/infer", json=infer_body([ROW]))
+    assert probability(asked.json()) == right_for("2")
+
+
+def truncate(mlflow_home: Path) -> None:
+    newest = max(mlflow_home.glob("artifacts/**/model.onnx"), key=lambda path: path.stat().st_mtime)
+    newest.write_bytes(newest.read_bytes()[:100])
+
+
+def not_onnx(registry: str) -> str:
+    import mlflow
+
+    mlflow.set_tracking_uri(registry)
+    with mlflow.start_run():
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=lambda model_input: model_input,
+            registered_model_name="flights",
+            pip_requirements=[],
+        )
+    return str(info.registered_model_version)
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("truncated", "the graph does not load"),
+        ("signature", "want the same names in both"),
+        ("nan", "is not finite on the input example"),
+        ("flavor", "only onnx models are served"),
+    ],
+)
+def test_a_champion_that_cannot_be_loaded_never_serves(
+    registry: str, mlflow_server: Program, serving: Program, broken: str, why: str
+) -> None:
+    serves(serving, "1")
+    if broken == "flavor":
+        version = not_onnx(registry)
+    else:
+        model = small_model(float("nan") if broken == "nan" else 0.5)
+        version = register(registry, "flights", model, broken if broken == "signature" else "small")
+    if broken == "truncated":
+        truncate(mlflow_server.output.parent)
+    set_alias(registry, "flights", "champion", version)
+    failures = "relay_serving_load_failures_total"
+    wait_for(lambda: serving.metric(failures, role="champion") > 1, "a second try")
+    assert serving.metric("relay_serving_wanted_version", role="champion") == 3
+    assert serving.metric("relay_serving_served_version", role="champion") == 1
+    assert probability(infer(serving)) == right_for("1")
+    assert infer(serving)["model_version"] == "1"
+    lines = [json.loads(line) for line in serving.output.read_text().splitlines()]
+    said = [line for line in lines if line["level"] == "error"]
+    assert {(line["version"], line["role"]) for line in said} == {("3", "champion")}
+    assert all(why in line["error"] for line in said)
+    set_alias(registry, "flights", "champion", "2")
+    serves(serving, "2")
+
+
+def test_a_model_appears_and_goes_without_a_restart(
+    mlflow_server: Program, serving: Program
+) -> None:
+    assert serving.get("/ready").status_code == 503
+    assert httpx.post(serving.url + "/invocations", json={}).status_code == 503
+    register(mlflow_server.url, "flights", small_model(BIASES["1"]))
+    try:
+        set_alias(mlflow_server.url, "flights", "champion", "1")
+        wait_for(lambda: serving.answers("/ready"), "the model")
+        assert probability(infer(serving)) == right_for("1")
+    finally:
+        delete(mlflow_server.url, "flights")
+    wait_for(lambda: serving.get("/ready").status_code == 503, "its end")
+    assert httpx.post(serving.url + INFER, json=infer_body([ROW])).status_code == 404
+
+
+def test_without_mlflow_it_goes_on_and_starts_again_from_its_cache(
+    start: Start, tmp_path: Path
+) -> None:
+    home = tmp_path / "mlflow"
+    home.mkdir()
+    mlflow = start(programs.mlflow_server(home))
+    register(mlflow.url, "flights", small_model(BIASES["1"]))
+    set_alias(mlflow.url, "flights", "champion", "1")
+    first = start(programs.serving(tmp_path, mlflow.url))
+    serves(first, "1")
+    mlflow.kill()
+    shutil.rmtree(home / "artifacts")
+    wait_for(lambda: first.metric("relay_serving_registry_up") == 0, "the loss to be seen")
+    age = first.metric("relay_serving_registry_age_seconds")
+    wait_for(lambda: first.metric("relay_serving_registry_age_seconds") > age, "it to grow")
+    assert probability(infer(first)) == right_for("1")
+    first.kill()
+    second = start(programs.serving(tmp_path, mlflow.url))
+    assert second.answers("/ready")
+    assert infer(second)["model_version"] == "1"
+    assert probability(infer(second)) == right_for("1")
+    assert second.stop() == 0
+
+
+def test_every_answer_is_in_the_log_after_kill_9(
+    registry: str, start: Start, tmp_path: Path
+) -> None:
+    for life in range(3):
+        program = start(programs.serving(tmp_path, registry))
+        serves(program, "1")
+        numbers, enough = count(), threading.Event()
+
+        def ask(
+            name: str, program: Program = program, enough: threading.Event = enough
+        ) -> list[str]:
+            answered: list[str] = []
+            with httpx.Client() as client:
+                for number in numbers:  # noqa: B023  each life counts anew
+                    body = infer_body([ROW], id=f"{name}-{number}")
+                    try:
+                        answer = client.post(program.url + INFER, json=body).json()
+                    except httpx.TransportError:
+                        return answered
+                    answered.append(answer["id"])
+                    if number >= 200:
+                        enough.set()
+            return answered
+
+        with ThreadPoolExecutor(3) as clients:
+            asking = [clients.submit(ask, f"{life}-{client}") for client in range(3)]
+            assert enough.wait(60)
+            program.kill()
+            answered = {name for answers in asking for name in answers.result()}
+        assert len(answered) >= 200
+        assert answered <= set(log_of(tmp_path)["id"])
+    infer_one = start(programs.serving(tmp_path, registry))
+    serves(infer_one, "1")
+    infer(infer_one, id="the last")
+    infer_one.kill()
+    assert find_prediction(tmp_path / "prediction-log", "the last") is not None
+
+
+def test_what_the_log_does_not_take_is_not_answered(
+    registry: str, start: Start, tmp_path: Path
+) -> None:
+    program = start(programs.serving(tmp_path, registry, file_limit_kib=64))
+    serves(program, "1")
+    answered: set[str] = set()
+    with httpx.Client() as client:
+        for number in range(1000):
+            body = infer_body([ROW], id=str(number))
+            response = client.post(program.url + INFER, json=body)
+            if response.status_code != 200:
+                break
+            answered.add(response.json()["id"])
+    assert response.status_code == 503
+    assert "cannot be written" in response.json()["error"]
+    assert program.metric("relay_serving_prediction_log_failures_total") == 1
+    assert set(log_of(tmp_path)["id"]) == answered
+    assert program.answers("/live")
+
+
+def test_a_stop_answers_what_has_come_in(registry: str, serving: Program) -> None:
+    serves(serving, "1")
+    rows = [ROW] * 20_000
+    with ThreadPoolExecutor(1) as client:
+        asked = client.submit(httpx.post, serving.url + INFER, json=infer_body(rows), timeout=30)
+        wait_for(lambda: serving.metric("relay_serving_in_flight") > 1 or asked.done(), "it")
+        status = serving.stop()
+        assert asked.result().status_code == 200
+    assert status == 0
+    assert json.loads(serving.output.read_text().splitlines()[-1])["message"] == "stopped"
