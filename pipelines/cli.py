@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, NoReturn
@@ -15,8 +16,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipelines import models
-from pipelines.exits import NOTHING_TO_DO as NOTHING
-from pipelines.exits import REFUSED, NothingToDo, Refused
+from pipelines.exits import (
+    FAILED,
+    NOTHING_TO_DO,
+    REFUSED,
+    NothingToDo,
+    Refused,
+    Unavailable,
+)
 from pipelines.policy import PolicyError
 from pipelines.settings import Settings
 
@@ -31,20 +38,33 @@ ModelName = Annotated[str, typer.Option("--model", help="The model: a folder in 
 Number = Annotated[int, typer.Option("--version", help="The model version's number.")]
 
 
+QUIET = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Airflow tries a failed step again; MLflow's own two minutes of patience would hide it
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+
+
 def step(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Make a command of a step: print its result, turn its exceptions into exit codes."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-        # Airflow tries a failed step again; MLflow's own two minutes of patience would hide it
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
+        os.environ |= QUIET
+        for room in ("pipelines", "monitoring"):  # the libraries' own progress would bury ours
+            logging.getLogger(room).setLevel(logging.INFO)
+        warnings.filterwarnings("ignore", category=FutureWarning)
         try:
             result = command(*arguments, **options)
         except Refused as refusal:
             _end(f"refused: {refusal}", REFUSED)
         except NothingToDo as reason:
-            _end(str(reason), NOTHING)
+            _end(str(reason), NOTHING_TO_DO)
+        except Unavailable as error:
+            _end(str(error), FAILED)
         except PolicyError as error:
             _end(f"the policy is wrong: {error}", REFUSED)
         typer.echo(json.dumps(result))
@@ -174,7 +194,7 @@ def explain(
     from pipelines.lineage import explain as walk
 
     settings = Settings()
-    _show(_asked(walk, prediction, settings, _tracking(settings)), as_json)
+    _show(_asked(lambda: walk(prediction, settings, _tracking(settings))), as_json)
 
 
 @app.command()
@@ -186,7 +206,7 @@ def reproduce(
     from pipelines.lineage import reproduce as again
 
     settings = Settings()
-    answer = _asked(again, version, settings, _tracking(settings))
+    answer = _asked(lambda: again(version, settings, _tracking(settings)))
     _show(answer, as_json)
     raise typer.Exit(0 if answer["identical"] else 1)
 
@@ -200,12 +220,14 @@ def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     typer.echo(json.dumps(answer, indent=2) if as_json else render(answer))
 
 
-def _asked(question: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+def _asked(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    os.environ |= QUIET
     try:
-        return question(*arguments)
+        return question()
     except Refused as refusal:
         _end(str(refusal), REFUSED)
+    except Unavailable as error:
+        _end(str(error), FAILED)
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:

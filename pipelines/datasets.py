@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from pipelines.exits import Unavailable
+
 if TYPE_CHECKING:  # imports that cost seconds are made when they are needed
     import pandas as pd
     from dvc.repo import Repo
@@ -28,7 +30,7 @@ AUTHOR = ("-c", "user.name=Relay", "-c", "user.email=relay@localhost")
 ATTEMPTS = 5
 
 
-class RegistryError(RuntimeError):
+class RegistryError(Unavailable):
     """The data registry could not be read or written; worth trying again."""
 
 

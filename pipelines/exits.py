@@ -4,6 +4,7 @@ Airflow reads the exit code: a refusal fails the run and is not tried again (its
 changed), nothing to do skips what follows, anything else is tried again.
 """
 
+FAILED = 1
 REFUSED = 65  # EX_DATAERR of sysexits(3)
 NOTHING_TO_DO = 99  # what Airflow's BashOperator skips on by default
 
@@ -14,3 +15,7 @@ class Refused(Exception):  # noqa: N818  a gate's answer, not a fault
 
 class NothingToDo(Exception):  # noqa: N818
     """There is no work here, or not yet; the message says what would change that."""
+
+
+class Unavailable(Exception):  # noqa: N818
+    """Another program does not answer or does not hold what was asked for; try again."""

@@ -12,9 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
+
+from pipelines.exits import Unavailable
 
 if TYPE_CHECKING:
     import onnx
@@ -27,7 +30,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 SIGNATURE_TYPES = {"string": "string", "long": "long", "double": "double"}
 
 
-class TrackingError(RuntimeError):
+class TrackingError(Unavailable):
     """MLflow does not answer, or does not hold what was asked for."""
 
 
@@ -49,8 +52,18 @@ class Tracking:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._refuse_silence()
         mlflow.set_tracking_uri(url)
         self.client = mlflow.MlflowClient(url)
+
+    def _refuse_silence(self) -> None:
+        try:
+            httpx.get(f"{self.url}/health", timeout=10).raise_for_status()
+        except httpx.HTTPError as error:
+            raise TrackingError(
+                f"MLflow at {self.url} does not answer ({error}): start it, or point "
+                f"RELAY_MLFLOW_URL at one that runs"
+            ) from error
 
     # Runs -----------------------------------------------------------------------------------
 
@@ -161,6 +174,8 @@ class Tracking:
             name="model",
             signature=ModelSignature(inputs, outputs),
             input_example=rows,
+            save_as_external_data=False,  # one file: a graph is what its bytes are
+            onnx_execution_providers=["CPUExecutionProvider"],
             pip_requirements=["onnxruntime", "numpy", "pandas"],  # guessing them loads the model
         )
 

@@ -118,7 +118,9 @@ def evaluate(model: Model, settings: Settings, tracking: Tracking, number: int) 
         dataset.tag,
         tags["relay.difference"],
     )
-    return {"step": "evaluate", "model": model.name, "version": number} | tags
+    return {"step": "evaluate", "model": model.name, "version": number} | {
+        key.removeprefix("relay."): value for key, value in tags.items()
+    }
 
 
 def median_latency(ask: Callable[[], object]) -> float:

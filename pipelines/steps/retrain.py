@@ -25,14 +25,14 @@ def decide(
         limits: which checks ask, the cool-down and the budget.
 
     """
-    asking = [r for r in results if r.verdict == "alert" and r.check in limits.on]
+    asking = [r for r in results if r.verdict == "alert" and r.check in limits.checks]
     now = max(r.window_end for r in results)
     past = sorted(asked for asked in earlier if asked <= now)
     until = past[-1] + timedelta(days=limits.cooldown_days) if past else None
     spent = sum(now - asked < timedelta(days=limits.budget_days) for asked in past)
     requested, why = True, "; ".join(_cause(r) for r in asking)
     if not asking:
-        requested, why = False, f"no alert of {', '.join(limits.on)}"
+        requested, why = False, f"no alert of {', '.join(limits.checks)}"
     elif until and now < until:
         requested, why = False, f"in cool-down until {until:%Y-%m-%d}, although {why}"
     elif spent >= limits.budget:
