@@ -1,0 +1,110 @@
+"""Settings in; the platform's programs out, each with how to tell that it is well."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.embedded.settings import HOST, Embedded
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # the cores are for training and Airflow's tasks
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: what to run, and the address that says it is well."""
+
+    name: str
+    command: tuple[str, ...]
+    listens_as: str = ""  # whose port it takes: the field `<listens_as>_port` of the settings
+    health: str = ""  # a path at the port of `listens_as` or `asked_at`; 200 is well
+    asked_at: str = ""
+    part: str = ""  # the answer's part that must say {"status": "healthy"}
+    once: bool = False  # runs to its end, and is well when that was a good one
+    after: str = ""  # starts when that program is well; by itself if empty
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def programs(settings: Embedded, prometheus: Path | None) -> list[Program]:
+    """Give every program, in the order in which they are named to people."""
+    found = [mlflow(settings), *airflow(settings), evidently(settings), *ours()]
+    return [*found, metrics_store(settings, prometheus)] if prometheus else found
+
+
+def mlflow(settings: Embedded) -> Program:
+    """MLflow: runs, registry and artifacts, which pass through it: nobody else needs the disk."""
+    home = settings.home / "mlflow"
+    store = ("--backend-store-uri", f"sqlite:///{home}/mlflow.db")
+    artifacts = ("--serve-artifacts", "--artifacts-destination", str(home / "artifacts"))
+    listen = ("--host", HOST, "--port", str(settings.mlflow_port), "--workers", "1")
+    command = (_here("mlflow"), "server", *listen, *store, *artifacts)
+    return Program("mlflow", command, "mlflow", "/health", environment=ONE_THREAD)
+
+
+def airflow(settings: Embedded) -> list[Program]:
+    """Airflow's three programs, and the one that readies its database before they start.
+
+    The API server's health is asked of the part that tasks speak to: it builds itself at the first
+    request, for which no task shall wait.
+    """
+    run = str(settings.airflow_environment / "bin/airflow")
+    migrate = Program("airflow-migrate", (run, "db", "migrate"), once=True)
+    return [
+        migrate,
+        Program(
+            "airflow-api-server",
+            (run, "api-server"),
+            listens_as="airflow",
+            health="/execution/health",
+            after=migrate.name,
+        ),
+        *[
+            Program(
+                f"airflow-{command[0]}",
+                (run, *command),
+                asked_at="airflow",
+                health="/api/v2/monitor/health",
+                part=command[0].replace("-", "_"),
+                after=migrate.name,
+            )
+            for command in (["scheduler", "--skip-serve-logs"], ["dag-processor"])
+        ],
+    ]
+
+
+def evidently(settings: Embedded) -> Program:
+    """Evidently's UI over the reports that the monitor saves."""
+    listen = ("--host", HOST, "--port", str(settings.evidently_port))
+    workspace = ("--workspace", str(settings.home / "evidently"))
+    command = (_here("evidently"), "ui", *workspace, *listen)
+    return Program("evidently", command, "evidently", "/api/version", environment=ONE_THREAD)
+
+
+def ours() -> list[Program]:
+    """Our own services; they read their ports and folders from the shared environment."""
+    run = (sys.executable, "-m")
+    return [
+        Program("serving", (*run, "services.serving"), "serving", "/live", environment=ONE_THREAD),
+        Program("exporter", (*run, "services.exporter"), "exporter", "/metrics"),
+    ]
+
+
+def simulator(arguments: list[str], environment: dict[str, str]) -> Program:
+    """Give the traffic, which runs when it is asked for, and to its end."""
+    command = (sys.executable, "-m", "services.simulator", *arguments)
+    return Program("simulator", command, once=True, environment=environment)
+
+
+def metrics_store(settings: Embedded, binary: Path) -> Program:
+    """Prometheus, on the configuration that `targets.write` lays beside its data."""
+    home = settings.home / "prometheus"
+    command = (
+        str(binary),
+        f"--config.file={home}/config/prometheus.yml",
+        f"--storage.tsdb.path={home}/data",
+        f"--web.listen-address={HOST}:{settings.prometheus_port}",
+    )
+    return Program("prometheus", command, "prometheus", "/-/ready")
+
+
+def _here(script: str) -> str:
+    return str(Path(sys.executable).with_name(script))
