@@ -105,7 +105,7 @@ def test_a_row_is_answered_the_same_alone_and_among_others(graph: onnx.ModelProt
 
 
 def test_unknown_strings_share_one_answer_and_known_ones_do_not(graph: onnx.ModelProto) -> None:
-    carriers = pd.Series(["??", "", None, "UA", "B6"], dtype="object")
+    carriers = np.array(["??", "", None, "UA", "B6"], dtype=object)
     asked = sample().head(1).sample(5, replace=True).reset_index(drop=True)
     answers = onnx_graph.predict(graph, asked.assign(carrier=carriers))
     assert len(set(answers[:3])) == 1
@@ -140,7 +140,7 @@ def test_absent_features_are_named(graph: onnx.ModelProto) -> None:
 
 def test_a_missing_whole_number_is_refused_by_name(graph: onnx.ModelProto) -> None:
     with pytest.raises(ValueError, match="'hour' is a whole number"):
-        onnx_graph.predict(graph, sample().head(2).assign(hour=[5, None]))
+        onnx_graph.predict(graph, sample().head(2).assign(hour=[5, np.nan]))
 
 
 @pytest.mark.parametrize("types", [{"temp": "double"}, {"carrier": "string"}])
