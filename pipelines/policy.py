@@ -108,7 +108,7 @@ class Promote(Section):
 class Retrain(Section):
     """When the monitor's verdict trains again, and how often at most (days of event time)."""
 
-    on: list[str]
+    checks: list[str]
     cooldown_days: int = Field(ge=0)
     budget: int = Field(ge=0)
     budget_days: int = Field(ge=1)
