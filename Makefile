@@ -20,7 +20,7 @@ check: install  ## format, lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/contract/test_imports.py
+	$(BIN)/python -m pytest -q tests/contract/test_rooms.py
 
 format: install  ## put the code into shape
 	$(BIN)/ruff format .

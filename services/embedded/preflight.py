@@ -75,7 +75,7 @@ def taken_port(settings: Embedded, program: Program) -> str:
 def holder(port: int) -> str:
     """Name the process that listens at a port, as far as we may see it."""
     for connection in psutil.net_connections("tcp"):
-        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
         if listens and connection.pid:
             return f"held by {psutil.Process(connection.pid).name()}, process {connection.pid}"
     return "held by a process of somebody else"

@@ -19,6 +19,7 @@ class Program:
     health: str = ""  # a path at the port of `listens_as` or `asked_at`; 200 is well
     asked_at: str = ""
     part: str = ""  # the answer's part that must say {"status": "healthy"}
+    stop_signal: str = "TERM"
     once: bool = False  # runs to its end, and is well when that was a good one
     after: str = ""  # starts when that program is well; by itself if empty
     environment: dict[str, str] = field(default_factory=dict)
@@ -57,17 +58,23 @@ def airflow(settings: Embedded) -> list[Program]:
             health="/execution/health",
             after=migrate.name,
         ),
-        *[
-            Program(
-                f"airflow-{command[0]}",
-                (run, *command),
-                asked_at="airflow",
-                health="/api/v2/monitor/health",
-                part=command[0].replace("-", "_"),
-                after=migrate.name,
-            )
-            for command in (["scheduler", "--skip-serve-logs"], ["dag-processor"])
-        ],
+        Program(
+            "airflow-scheduler",
+            (run, "scheduler", "--skip-serve-logs"),
+            asked_at="airflow",
+            health="/api/v2/monitor/health",
+            part="scheduler",
+            after=migrate.name,
+        ),
+        Program(
+            "airflow-dag-processor",
+            (run, "dag-processor"),
+            asked_at="airflow",
+            health="/api/v2/monitor/health",
+            part="dag_processor",
+            after=migrate.name,
+            stop_signal="KILL",  # it takes 15 s to end by itself, and has nothing to lose
+        ),
     ]
 
 

@@ -17,6 +17,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import SupervisorTransport
 
 from services.embedded.programs import Program
+from services.embedded.strays import HERE
 
 WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
 
@@ -34,7 +35,7 @@ class Supervisor:
 
         It ends with the thread that called this: call it from the main one.
         """
-        for folder in (self.run, self.run / "programs", self.logs):
+        for folder in (self.run / "programs", self.run / HERE, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         self.run.chmod(0o700)
         for old in (self.run / "programs").iterdir():
@@ -90,6 +91,8 @@ class Supervisor:
         """End every program and then supervisord."""
         if self.process is None:
             return
+        with suppress(OSError):  # it may be gone; otherwise all end at once, not one by one
+            self._api().stopAllProcesses(False)
         self.process.terminate()
         try:
             self.process.wait(patience)
@@ -145,7 +148,7 @@ def render(program: Program, run: Path, logs: Path) -> str:
         {
             "command": shlex.join([*WITH_PARENT, *program.command]),
             "environment": environment,
-            "directory": run,
+            "directory": run / HERE,
             "autostart": "false" if program.after else "true",
             "autorestart": str(not program.once).lower(),
             "startsecs": 0 if program.once else 3,
@@ -153,6 +156,7 @@ def render(program: Program, run: Path, logs: Path) -> str:
             "stopasgroup": "true",
             "killasgroup": "true",
             "stopwaitsecs": 15,
+            "stopsignal": program.stop_signal,
             "redirect_stderr": "true",
             "stdout_logfile": log,
             "stdout_logfile_maxbytes": "10MB",
