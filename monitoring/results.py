@@ -86,13 +86,17 @@ def read_run(path: Path) -> MonitorRun:
 
 
 def read_history(folder: Path, model: str, since: datetime | None = None) -> list[MonitorRun]:
-    """Read a model's runs, oldest first; a last line torn by a crash is passed over."""
+    """Read a model's runs, oldest first; a last line torn by a crash is passed over.
+
+    A run that was written again (with its retrain decision) is there once, as last written.
+    """
     history = folder / model / "history.jsonl"
     if not history.exists():
         return []
     with history.open("rb") as file:
         runs = [MonitorRun.model_validate_json(line) for line in file if line.endswith(b"\n")]
-    return [run for run in runs if since is None or run.run_time >= since]
+    last = {(run.run_time, run.version): run for run in runs}
+    return [run for run in last.values() if since is None or run.run_time >= since]
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -1,0 +1,81 @@
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitoring.checks import run_checks
+from monitoring.evidently_report import SavedReport, save_report
+from monitoring.results import Window
+from tests.monitor_windows import SCHEMA, WINDOW, answers, limits
+from tests.programs import Program, free_port, running, wait_for
+
+Start = Callable[[AbstractContextManager[Program]], Program]
+
+
+def save(workspace: Path, model: str = "flights", keep: int = 3) -> SavedReport:
+    """A report of a window whose thermometer went Celsius and whose seats are all missing."""
+    window = Window(**{**WINDOW.model_dump(), "model": model})
+    reference, current = answers(1000, seed=1), answers(1000)
+    current = current.assign(temp=(current["temp"] - 32) / 1.8, seats=None)
+    labels = current[["id", "label"]]
+    results = run_checks(window, reference, current, labels, SCHEMA, limits())
+    return save_report(workspace, window, results, reference, current, SCHEMA, 5000, keep)
+
+
+@pytest.fixture
+def ui(start: Start, tmp_path: Path) -> Program:
+    (tmp_path / "workspace").mkdir()
+    port = free_port()
+    command = [str(Path(sys.executable).parent / "evidently"), "ui", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workspace", str(tmp_path / "workspace")]
+    url, log = f"http://127.0.0.1:{port}", tmp_path / "ui.log"
+    return start(running(command, {"DO_NOT_TRACK": "1"}, url, "/api/projects", log))
+
+
+def reports(ui: Program, saved: SavedReport) -> list[dict[str, Any]]:
+    project = saved.ui_path.split("/")[2]
+    answer = ui.get(f"/api/projects/{project}/reports")
+    return answer.json() if answer.status_code == 200 else []
+
+
+def test_a_running_ui_shows_projects_and_reports_as_they_come(ui: Program, tmp_path: Path) -> None:
+    for model in ("flights", "surnames"):
+        saved = save(tmp_path / "workspace", model)
+        (report,) = wait_for(lambda saved=saved: reports(ui, saved), "the first report")  # type: ignore[misc]
+        assert saved.ui_path.endswith(f"/reports/{report['id']}")
+        assert report["name"] == f"{model} version 3, 2013-03-01 to 2013-03-15"
+        assert report["metadata"]["alert"] == "missing seats, drift temp"
+        assert "drift seats" in report["metadata"]["unknown"]
+        assert report["tags"] == ["version 3", "alert"]
+        assert report["timestamp"].startswith("2013-03-15")
+        assert ui.get(saved.ui_path).status_code == 200
+    assert {project["name"] for project in ui.get("/api/projects").json()} == {
+        "flights",
+        "surnames",
+    }
+
+
+def test_old_reports_go_and_the_ui_forgets_them(ui: Program, tmp_path: Path) -> None:
+    saved = [save(tmp_path / "workspace", keep=2) for _ in range(3)]
+    kept = {report.ui_path.split("/")[-1] for report in saved[1:]}
+    wait_for(lambda: {report["id"] for report in reports(ui, saved[0])} == kept, "the kept two")
+    assert [report.html.exists() for report in saved] == [False, True, True]
+
+
+def test_the_html_shows_the_limits_as_tests(tmp_path: Path) -> None:
+    html = save(tmp_path).html.read_text()
+    assert "Value Drift for column temp" in html
+    assert "The drift threshold is 0.20" in html
+    assert "missing values: Less or Equal" in html
+
+
+def test_two_monitors_at_once_make_one_project(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: save(tmp_path), range(2))
+    assert first.ui_path.split("/")[2] == second.ui_path.split("/")[2]
+    assert first.ui_path != second.ui_path
+    assert not list(tmp_path.rglob("*.new"))

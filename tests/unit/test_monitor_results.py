@@ -1,0 +1,102 @@
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from monitoring.results import (
+    CheckResult,
+    MonitorRun,
+    RetrainDecision,
+    read_history,
+    read_run,
+    write_run,
+)
+from tests.monitor_windows import END, START
+
+RESULT = CheckResult(
+    model="flights",
+    version="3",
+    window_start=START,
+    window_end=END,
+    check="drift",
+    column="temp",
+    score=0.5,
+    threshold=0.2,
+    verdict="alert",
+    reason="warm",
+)
+
+
+def run(minute: int = 0, model: str = "flights") -> MonitorRun:
+    return MonitorRun(
+        model=model,
+        version="3",
+        window_start=START,
+        window_end=END,
+        run_time=datetime(2013, 3, 15, tzinfo=UTC) + timedelta(minutes=minute),
+        results=(RESULT,),
+    )
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    for minute in range(3):
+        write_run(tmp_path, run(minute))
+    assert read_run(tmp_path / "flights.json") == run(2)
+    assert read_history(tmp_path, "flights") == [run(0), run(1), run(2)]
+    assert read_history(tmp_path, "flights", since=run(1).run_time) == [run(1), run(2)]
+    assert read_history(tmp_path, "surnames") == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["flights", "flights.json"]
+
+
+def test_others_may_read_what_the_monitor_writes(tmp_path: Path) -> None:
+    write_run(tmp_path, run())
+    assert stat.S_IMODE((tmp_path / "flights.json").stat().st_mode) & stat.S_IRUSR
+    assert (tmp_path / "flights.json").stat().st_mode == (
+        (tmp_path / "flights" / "history.jsonl").stat().st_mode
+    )
+
+
+def test_a_run_written_again_with_its_decision_counts_once(tmp_path: Path) -> None:
+    decided = run().model_copy(update={"retrain": RetrainDecision(requested=False, reason="fine")})
+    write_run(tmp_path, run())
+    write_run(tmp_path, decided)
+    assert read_history(tmp_path, "flights") == [decided]
+
+
+def test_a_line_that_a_crash_tore_is_passed_over_and_does_not_spoil_the_next(
+    tmp_path: Path,
+) -> None:
+    write_run(tmp_path, run(0))
+    history = tmp_path / "flights" / "history.jsonl"
+    with history.open("ab") as file:
+        file.write(run(1).model_dump_json().encode()[:100])
+    assert read_history(tmp_path, "flights") == [run(0)]
+    write_run(tmp_path, run(2))
+    assert read_history(tmp_path, "flights") == [run(0), run(2)]
+
+
+def test_a_damaged_history_is_an_error(tmp_path: Path) -> None:
+    write_run(tmp_path, run(0))
+    (tmp_path / "flights" / "history.jsonl").write_text("{}\n")
+    with pytest.raises(ValidationError):
+        read_history(tmp_path, "flights")
+
+
+def test_a_full_disk_leaves_the_last_run_whole(tmp_path: Path) -> None:
+    write_run(tmp_path, run(0))
+    before = sorted((p, p.read_bytes()) for p in tmp_path.rglob("*.json*"))
+    size = (tmp_path / "flights" / "history.jsonl").stat().st_size
+    script = (
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from pathlib import Path; from monitoring.results import read_run, write_run\n"
+        f"folder = Path({str(tmp_path)!r}); write_run(folder, read_run(folder / 'flights.json'))"
+    )
+    command = ["prlimit", f"--fsize={size + 50}", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "OSError" in done.stderr
+    assert sorted((p, p.read_bytes()) for p in tmp_path.rglob("*.json*")) == before
