@@ -117,11 +117,11 @@ def serving(
 
     No file that it writes may grow beyond `file_limit_kib`: a disk that is full.
     """
-    port = free_port()
+    port = settings.pop("serving_port", str(free_port()))
     env = {
         "RELAY_HOME": str(home),
         "RELAY_MLFLOW_URL": mlflow_url,
-        "RELAY_SERVING_PORT": str(port),
+        "RELAY_SERVING_PORT": port,
         "RELAY_SERVING_POLL_SECONDS": "0.2",
         **{f"RELAY_{name.upper()}": value for name, value in settings.items()},
     }

@@ -1,0 +1,66 @@
+"""The command line in, what to replay out."""
+
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which months of which model are replayed, how much of them, and how fast.
+
+    `sample` is the share of rows that are asked; `rate` is in requests a second and `speed` in
+    event seconds a second, each 0 for as fast as possible.
+    """
+
+    model: str
+    first: str | None = None
+    last: str | None = None
+    sample: float = 1.0
+    seed: int = 0
+    rate: float = 0.0
+    speed: float = 0.0
+    connections: int = 16
+    requests: bool = True
+    once: bool = False
+    restart: bool = False
+
+    def months(self, names: Sequence[str]) -> list[str]:
+        """Cut the feed's batches to what is asked for. Raises ValueError where that is nothing."""
+        first, last = self.first or names[0], self.last or names[-1]
+        for name in (first, last):
+            if name not in names:
+                raise ValueError(f"batch {name!r} is not in the feed, which has {', '.join(names)}")
+        if not (months := list(names[names.index(first) : names.index(last) + 1])):
+            raise ValueError(f"there is nothing from {first} to {last}")
+        return months
+
+
+def read_plan(arguments: Sequence[str] | None = None) -> Plan:
+    """Read the command line; exits with a usage message where it is wrong."""
+    parser = ArgumentParser(prog="python -m services.simulator", description=__doc__)
+    add = parser.add_argument
+    add("--model", required=True, help="folder of the model: pipelines/<model>/")
+    add("--from", dest="first", metavar="BATCH", help="first batch, such as 2013-03")
+    add("--to", dest="last", metavar="BATCH", help="last batch, included")
+    add("--sample", type=_share, default=1.0, help="share of the rows that are asked (0..1]")
+    add("--seed", type=int, default=0, help="which rows are in the sample")
+    add("--rate", type=_positive, default=0.0, help="requests a second, 0: as fast as possible")
+    add("--speed", type=_positive, default=0.0, help="event seconds a second, 0: as fast")
+    add("--connections", type=int, default=16, help="requests that are under way at once")
+    add("--requests", action=BooleanOptionalAction, default=True, help="or only land batches")
+    add("--once", action="store_true", help="end after the last batch, instead of staying")
+    add("--restart", action="store_true", help="from the beginning, instead of where it was")
+    return Plan(**vars(parser.parse_args(arguments)))
+
+
+def _share(text: str) -> float:
+    if not 0 < float(text) <= 1:
+        raise ArgumentTypeError(f"{text} is not a share: want more than 0, at most 1")
+    return float(text)
+
+
+def _positive(text: str) -> float:
+    if not 0 <= float(text) < float("inf"):
+        raise ArgumentTypeError(f"{text} is not 0 or more")
+    return float(text)

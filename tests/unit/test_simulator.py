@@ -1,0 +1,90 @@
+"""The simulator's traffic: every row once, every label once and not before it is known."""
+
+import pandas as pd
+import pytest
+
+from pipelines.models import Model, load
+from services.simulator.plan import Plan, read_plan
+from services.simulator.traffic import Tick, due, sampled, ticks
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load("flights")
+
+
+@pytest.fixture(scope="module")
+def batch(model: Model) -> pd.DataFrame:
+    rows: pd.DataFrame = model.feed.read_batch("2013-02")
+    return rows
+
+
+def replayed(parts: list[Tick]) -> tuple[list[str], list[str]]:
+    rows = [name for tick in parts for name in tick.rows["flight_id"]]
+    return rows, [name for tick in parts for name in tick.labels["flight_id"]]
+
+
+def test_a_sample_is_drawn_by_id(model: Model, batch: pd.DataFrame) -> None:
+    rows = sampled(model, Plan("flights", sample=0.1), batch)
+    again = sampled(model, Plan("flights", sample=0.1), batch.sample(frac=1, random_state=1))
+    pd.testing.assert_frame_equal(rows, again)
+    assert 0.09 < len(rows) / len(batch) < 0.11
+    other = sampled(model, Plan("flights", sample=0.1, seed=1), batch)
+    assert set(rows["flight_id"]) != set(other["flight_id"])
+    assert len(sampled(model, Plan("flights"), batch)) == len(batch)
+
+
+def test_each_row_and_each_label_comes_once_in_event_time(
+    model: Model, batch: pd.DataFrame
+) -> None:
+    rows = sampled(model, Plan("flights", sample=0.1), batch)
+    parts = list(ticks(rows, None, "scheduled_time", None))
+    asked, labelled = replayed(parts)
+    rest = due(rows, parts[-1].end)
+    assert asked == list(rows["flight_id"])
+    known = rows.dropna(subset=["label"])["flight_id"]
+    assert sorted([*labelled, *rest["flight_id"]]) == sorted(known)
+    assert len(known) < len(rows)
+    for tick in parts:
+        assert (tick.labels["label_time"] < tick.end).all()
+        assert (tick.rows["scheduled_time"] < tick.end).all()
+
+
+@pytest.mark.parametrize("done", [1, 30, 100])
+def test_a_replay_goes_on_at_its_clock(model: Model, batch: pd.DataFrame, done: int) -> None:
+    rows = sampled(model, Plan("flights", sample=0.1), batch)
+    parts = list(ticks(rows, None, "scheduled_time", None))
+    rest = list(ticks(rows, None, "scheduled_time", parts[done - 1].end))
+    assert replayed(parts[:done] + rest) == replayed(parts)
+
+
+def test_labels_of_the_month_before_are_delivered(model: Model, batch: pd.DataFrame) -> None:
+    plan = Plan("flights", sample=0.2)
+    before = sampled(model, plan, model.feed.read_batch("2013-01"))
+    clock = list(ticks(before, None, "scheduled_time", None))[-1].end
+    late = set(due(before, clock)["flight_id"])
+    assert late
+    _, labelled = replayed(
+        list(ticks(sampled(model, plan, batch), before, "scheduled_time", clock))
+    )
+    assert late <= set(labelled)
+
+
+def test_a_plan_says_what_the_feed_has() -> None:
+    line = "--model flights --from b --to c --sample 0.5 --rate 300 --once"
+    plan = read_plan(line.split())
+    assert plan == Plan("flights", "b", "c", sample=0.5, rate=300.0, once=True)
+    assert plan.months(["a", "b", "c", "d"]) == ["b", "c"]
+    assert Plan("flights").months(["a", "b"]) == ["a", "b"]
+    with pytest.raises(ValueError, match="'b' is not in the feed, which has a"):
+        plan.months(["a"])
+    with pytest.raises(ValueError, match="nothing from b to a"):
+        Plan("flights", "b", "a").months(["a", "b"])
+
+
+@pytest.mark.parametrize("wrong", ["--sample 0", "--sample 2", "--rate -1", "--rate nan", ""])
+def test_a_wrong_command_line_is_refused(wrong: str) -> None:
+    model = ["--model", "flights"] if wrong else []
+    with pytest.raises(SystemExit) as ended:
+        read_plan([*model, *wrong.split()])
+    assert ended.value.code == 2
