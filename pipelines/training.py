@@ -4,8 +4,9 @@ The same seed and rows give the same bits on a CPU: one thread, seeded, determin
 (https://docs.pytorch.org/docs/stable/notes/randomness.html).
 """
 
+import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -86,29 +87,17 @@ def fit(
         best, best_epoch, best_state = float("inf"), 0, deepcopy(network.state_dict())
 
         for epoch in range(1, schedule.epochs + 1):
-            network.train()
-            total = 0.0
             shuffled = torch.randperm(len(train.labels), generator=order).to(device)
-            for rows in torch.split(shuffled, schedule.batch_size):
-                batch = train.at(rows)
-                loss = log_loss(network, batch)
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-                decay.step()
-                total += loss.item() * len(rows)
-
+            batches = torch.split(shuffled, schedule.batch_size)
+            loss = _learn(network, train, batches, optimizer, decay)
             network.eval()
             with torch.no_grad():
                 score = log_loss(network, validation).item()
-            if not np.isfinite(total + score):
+            if not np.isfinite(loss + score):
                 raise FloatingPointError(
                     f"the loss is not a number in epoch {epoch}: lower train.learning_rate"
                 )
-            metrics = {
-                "train_log_loss": total / len(train.labels),
-                "validation_log_loss": score,
-            }
+            metrics = {"train_log_loss": loss, "validation_log_loss": score}
             history.append(metrics)
             if on_epoch:
                 on_epoch(epoch, metrics)
@@ -119,6 +108,26 @@ def fit(
 
         network.load_state_dict(best_state)
     return Fit(network.cpu().eval(), best_epoch, history)
+
+
+def _learn(
+    network: nn.Module,
+    train: Examples,
+    batches: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    decay: torch.optim.lr_scheduler.LRScheduler,
+) -> float:
+    """Take one step a batch of row indices; give the epoch's mean log loss, dropout on."""
+    network.train()
+    total = 0.0
+    for rows in batches:
+        loss = log_loss(network, train.at(rows))
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        decay.step()
+        total += loss.item() * len(rows)
+    return total / len(train.labels)
 
 
 def log_loss(network: nn.Module, examples: Examples) -> Tensor:
@@ -147,6 +156,7 @@ def deterministic(seed: int) -> Iterator[None]:
     because a network this small is not faster with more.
     """
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses on a GPU
     random.seed(seed)
     np.random.seed(seed)  # the global generator, for code that we do not own
     torch.manual_seed(seed)

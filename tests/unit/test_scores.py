@@ -33,8 +33,9 @@ def test_the_calibration_curve_accounts_for_every_row(
 
 
 def test_calibration_error_by_hand() -> None:
-    # bin [.2, .3): said .25, came .5, two rows; bin [.9, 1]: said 1, came 1, two rows
-    assert scores.calibration_error([0, 1, 1, 1], [0.25, 0.25, 1.0, 1.0]) == pytest.approx(0.125)
+    # bin [.2, .3): said .25, came .5, two rows; bin [.9, 1]: said 1, came 1, six rows
+    labels, said = [0, 1, *[1] * 6], [0.25, 0.25, *[1.0] * 6]
+    assert scores.calibration_error(labels, said) == pytest.approx(0.25 * 2 / 8)
 
 
 def test_a_certain_and_wrong_answer_is_bad_but_finite() -> None:
