@@ -25,6 +25,10 @@ class AirflowApi:
         answer.raise_for_status()
         self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
+    def knows(self, dag: str) -> bool:
+        """Say whether a DAG's file has been read; it takes seconds after the first start."""
+        return self.client.get(f"/api/v2/dags/{dag}").is_success
+
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run, as the UI's button does, and give its id."""
         body = {"logical_date": None, "conf": conf or {}}

@@ -86,6 +86,7 @@ def _tools(settings: Embedded) -> dict[str, str]:
         "API_AUTH__JWT_SECRET_CMD": _print(secrets / "airflow-jwt"),
         "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",  # after a crash; the default is 300
         "LOGGING__BASE_LOG_FOLDER": str(settings.home / "logs/airflow-tasks"),
     }
     return {

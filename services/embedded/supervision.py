@@ -118,25 +118,29 @@ class Supervisor:
 
 def render_supervisor(run: Path, logs: Path) -> str:
     """Write supervisord's own part."""
-    return (
-        section("unix_http_server", {"file": run / "supervisor.sock", "chmod": "0700"})
-        + section(
-            "supervisord",
-            {
-                "nodaemon": "true",
-                "pidfile": run / "supervisord.pid",
-                "logfile": logs / "supervisord.log",
-                "logfile_maxbytes": "5MB",
-                "logfile_backups": "1",
-                "childlogdir": logs,
-            },
-        )
-        + section(
-            "rpcinterface:supervisor",
-            {"supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"},
-        )
-        + section("include", {"files": run / "programs/*.conf"})
-    )
+    listener = [*WITH_PARENT, sys.executable, "-m", "services.embedded.bereaved"]
+    parts: dict[str, dict[str, object]] = {
+        "unix_http_server": {"file": run / "supervisor.sock", "chmod": "0700"},
+        "supervisord": {
+            "nodaemon": "true",
+            "pidfile": run / "supervisord.pid",
+            "logfile": logs / "supervisord.log",
+            "logfile_maxbytes": "5MB",
+            "logfile_backups": "1",
+            "childlogdir": logs,
+        },
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        "eventlistener:bereaved": {
+            "command": shlex.join(listener),
+            "events": "PROCESS_STATE_EXITED",
+            "directory": run / HERE,
+            "stderr_logfile": logs / "bereaved.log",
+        },
+        "include": {"files": run / "programs/*.conf"},
+    }
+    return "".join(section(name, values) for name, values in parts.items())
 
 
 def render(program: Program, run: Path, logs: Path) -> str:

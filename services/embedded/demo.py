@@ -1,0 +1,110 @@
+"""``make demo``: the platform and one lap before a person's eyes; it stays up until Ctrl-C.
+
+With ``--once`` it ends after the lap, with 0 only if every stage did what it should.
+"""
+
+import argparse
+import signal
+import sys
+import time
+
+from rich.console import Console
+from rich.status import Status
+
+from pipelines import models
+from services.embedded.airflow_api import AirflowApi, AirflowError
+from services.embedded.lap import SAMPLE, Lap, LapError
+from services.embedded.platform import Platform, start
+from services.embedded.preflight import PlatformError
+from services.embedded.settings import Embedded
+from services.embedded.summary import show_addresses, summarise
+
+RATE = "5"  # requests a second of the traffic that goes on while people look around
+
+
+class Teller:
+    """Shows the lap: a spinner on a terminal, a line a stage everywhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.begun = time.monotonic()
+        self.status: Status | None = None
+        self.stage = ""
+
+    def begin(self, stage: str) -> None:
+        """A stage begins."""
+        self.stage = stage
+        self.status = self.console.status(f"{stage} ...")
+        self.status.start()
+
+    def hear(self, note: str) -> None:
+        """Something happened inside the stage."""
+        if self.status:
+            self.status.update(f"{self.stage}: {note}")
+
+    def end(self, stage: str, seconds: float, outcome: str) -> None:
+        """A stage has done what it should."""
+        self.quiet()
+        total = time.monotonic() - self.begun
+        self.console.print(
+            f"[dim]{total:6.1f} s[/]  [green]ok[/] {stage:<28} [dim]{seconds:5.1f} s[/]  {outcome}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def quiet(self) -> None:
+        """Take the spinner away."""
+        if self.status:
+            self.status.stop()
+            self.status = None
+
+
+def lap(platform: Platform, console: Console, teller: Teller) -> None:
+    """Drive one lap for every model, and say what came out."""
+    airflow_address = next(a for a in platform.addresses() if a.name == "airflow")
+    airflow = AirflowApi(airflow_address.url, airflow_address.login, airflow_address.password)
+    for name in models.names():
+        one = Lap(platform, airflow, name, models.load(name).feed.batch_names(), teller)
+        one.run()
+        console.print(summarise(name, one.status(), one.record))
+
+
+def stay(platform: Platform, console: Console) -> None:
+    """Let slow traffic go on until Ctrl-C."""
+    (name, *_) = models.names()
+    platform.simulate(["--model", name, "--rate", RATE, "--sample", SAMPLE])
+    console.print(f"Traffic goes on, {RATE} requests a second. Ctrl-C stops everything.")
+    signal.pause()
+
+
+def main() -> int:
+    """Give 0 if all went well, 1 with a message if not."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="one lap, then stop")
+    once = parser.parse_args().once
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(soft_wrap=True)
+    teller = Teller(console)
+
+    def well(name: str, seconds: float) -> None:
+        console.print(f"[dim]{seconds:6.1f} s[/]  [green]up[/] {name}", highlight=False)
+
+    try:
+        with start(Embedded(), well) as platform:
+            lap(platform, console, teller)
+            console.print(show_addresses(platform.addresses(), dict(platform.without)))
+            if not once:
+                stay(platform, console)
+    except KeyboardInterrupt:
+        teller.quiet()
+        console.print("stopped; nothing is left running, and `make demo` goes on from here")
+        return 0 if not once else 130
+    except (PlatformError, LapError, AirflowError) as error:
+        teller.quiet()
+        console.print(f"[red]failed[/] {teller.stage}: {error}", soft_wrap=True, markup=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

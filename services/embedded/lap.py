@@ -1,0 +1,325 @@
+"""A running platform in, one lap of the loop out: driven from outside, as a person would.
+
+Runs are triggered and watched by Airflow's REST API, traffic comes from the simulator, and what
+came out is asked of ``relay status``. Whatever does not do what it should ends the lap.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import httpx
+
+from services.embedded.airflow_api import AirflowApi
+from services.embedded.environment import shared
+from services.embedded.platform import Platform
+
+PATIENCE = 300.0  # seconds that any one thing may take; all take a few
+T = TypeVar("T")
+DAGS = ("ingest", "train", "monitor")
+SAMPLE, CONNECTIONS = "0.1", "8"
+
+
+class LapError(RuntimeError):
+    """A stage did not do what it should; the text says what, and what the log says of it."""
+
+
+class Told(Protocol):
+    """Who shows the lap to a person."""
+
+    def begin(self, stage: str) -> None:
+        """A stage begins."""
+
+    def hear(self, note: str) -> None:
+        """Something happened inside the stage."""
+
+    def end(self, stage: str, seconds: float, outcome: str) -> None:
+        """A stage has done what it should."""
+
+
+@dataclass
+class Window:
+    """What the monitor said of one month's traffic."""
+
+    batch: str
+    version: str
+    alerts: list[str]
+    unknown: list[str]
+    live: dict[str, Any] | None
+    retrain: dict[str, Any]
+
+
+@dataclass
+class Record:
+    """What the lap has seen, for the summary; seconds by stage, for the bench."""
+
+    windows: list[Window] = field(default_factory=list)
+    stages: list[tuple[str, float]] = field(default_factory=list)
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Lap:
+    """One lap for one model."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        airflow: AirflowApi,
+        model: str,
+        batches: Sequence[str],
+        told: Told,
+    ) -> None:
+        self.platform, self.airflow, self.model = platform, airflow, model
+        self.batches, self.told = list(batches), told
+        self.record = Record()
+        self.trained: set[str] = set()
+
+    def run(self) -> None:
+        """Ingest, train, serve; then month after month, until drift has made a new champion."""
+        self.dags_are_read()
+        champion = self.status()["champion"]
+        if champion is None:
+            champion = self.first_champion()
+        self.served(champion["version"])
+        following = self.batches[self.batches.index(self.newest_batch()) + 1 :]
+        for batch in following:
+            window = self.month(batch)
+            if window.retrain["requested"]:
+                successor = self.retrained(window)
+                self.served(successor["version"])
+                self.after(following[following.index(batch) + 1 :])
+                return
+        raise LapError(
+            f"no drift has made a new champion until {self.newest_batch()}, where the feed ends; "
+            f"`make clean` begins again"
+        )
+
+    # The stages -----------------------------------------------------------------------------
+
+    def dags_are_read(self) -> None:
+        """Wait until Airflow has read the model's DAGs."""
+        dags = [f"{self.model}_{name}" for name in DAGS]
+        with self.stage("read the DAGs") as came:
+            self.wait_for(lambda: all(map(self.airflow.knows, dags)), f"Airflow to read {dags}")
+            self.trained = {run["dag_run_id"] for run in self.airflow.runs(f"{self.model}_train")}
+            came(", ".join(dags))
+
+    def first_champion(self) -> dict[str, Any]:
+        """Bring batches in until the policy has enough to train on, and the gate says yes."""
+        for batch in self.batches:
+            with self.stage(f"deliver {batch}") as came:
+                self.simulate(batch, batch, "--no-requests")
+                came(f"a batch in the landing folder ({batch})")
+            self.ingest(batch)
+            if champion := self.train_on_new_data():
+                return champion
+        raise LapError("all batches are in, and none has made a champion: see the train DAG's log")
+
+    def ingest(self, batch: str) -> None:
+        """Trigger the ingest DAG for a batch."""
+        with self.stage(f"ingest {batch}") as came:
+            self.watch("ingest", self.airflow.trigger(f"{self.model}_ingest", {"batch": batch}))
+            dataset = self.status()["dataset"]
+            if batch not in dataset["batches"]:
+                raise LapError(f"{batch} is not in {dataset['tag']}, although its run succeeded")
+            came(f"{dataset['tag']}: {dataset['rows']:,} rows, DVC md5 {dataset['md5'][:12]}")
+
+    def train_on_new_data(self) -> dict[str, Any] | None:
+        """Watch the run that the new dataset version has triggered."""
+        with self.stage("train on new data") as came:
+            run = self.next_training()
+            tasks = self.watch("train", run, may_skip=True)
+            if tasks["train"]["state"] == "skipped":
+                came(f"not yet: {self.why_skipped(run)}")
+                return None
+            champion: dict[str, Any] | None = self.status()["champion"]
+            came(describe(champion) if champion else "the gate said no")
+            return champion
+
+    def served(self, version: int) -> None:
+        """Wait until serving answers with this version, without anybody restarting it."""
+        with self.stage(f"serve version {version}") as came:
+            url = f"{self.platform.settings.url('serving')}/v2/models/{self.model}"
+            self.wait_for(lambda: str(version) in served_versions(url), f"{url} to say {version}")
+            came(f"{url} answers with version {version}")
+
+    def month(self, batch: str) -> Window:
+        """Replay a month, let its batch arrive, and judge its traffic."""
+        with self.stage(f"traffic of {batch}") as came:
+            came(self.simulate(batch, batch))
+        window = self.monitor(batch)
+        if not window.retrain["requested"]:
+            self.ingest(batch)
+        return window
+
+    def monitor(self, batch: str) -> Window:
+        """Trigger the monitor DAG and read what it found."""
+        with self.stage(f"monitor {batch}") as came:
+            run = self.airflow.trigger(f"{self.model}_monitor")
+            self.watch("monitor", run, may_skip=True)
+            window = read_window(batch, self.status()["checks"])
+            self.record.windows.append(window)
+            came(judgement(window))
+            return window
+
+    def retrained(self, window: Window) -> dict[str, Any]:
+        """Watch the run that the monitor's verdict has triggered, until the gate has spoken."""
+        with self.stage("retrain, as the monitor asked") as came:
+            before = self.status()["champion"]["version"]
+            while True:
+                run = self.next_training()
+                tasks = self.watch("train", run, may_skip=True)
+                if tasks["train"]["state"] != "skipped":  # a new dataset alone trains nothing
+                    break
+            champion: dict[str, Any] = self.status()["champion"]
+            if champion["version"] == before or champion["trigger"] != "retrain":
+                raise LapError(f"{before} is still champion: {self.why_skipped(run, 'promote')}")
+            came(describe(champion))
+            return champion
+
+    def after(self, following: Sequence[str]) -> None:
+        """Replay the month after the swap, to see what the new champion is worth."""
+        if following:
+            with self.stage(f"traffic of {following[0]}") as came:
+                came(self.simulate(following[0], following[0]))
+            self.monitor(following[0])
+
+    # What the stages are made of ------------------------------------------------------------
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Tell of a stage and time it; the block says what came out."""
+        outcome: list[str] = []
+        begun = time.monotonic()
+        self.told.begin(name)
+        yield outcome.append
+        seconds = time.monotonic() - begun
+        self.record.stages.append((name, seconds))
+        self.told.end(name, seconds, outcome[-1])
+
+    def simulate(self, first: str, last: str, *options: str) -> str:
+        """Replay batches to the end; give what the simulator says of it."""
+        arguments = ["--model", self.model, "--from", first, "--to", last, "--once"]
+        arguments += ["--sample", SAMPLE, "--connections", CONNECTIONS, *options]
+        self.platform.simulate(arguments)
+        self.wait_for(lambda: self.simulator_ended(), f"the traffic of {first} to {last}")
+        told = self.last_line()
+        done = json.loads(told)
+        if done.get("event") != "done" or done.get("refused"):
+            raise LapError(f"the simulator ended with: {told}")
+        return f"{done['answered']:,} answers, {done['labels']:,} labels delivered"
+
+    def simulator_ended(self) -> bool:
+        """Say whether it has ended well; raise if it has not."""
+        state = self.platform.state("simulator")
+        if state["statename"] == "EXITED" and state["exitstatus"] == 0:
+            return True
+        if state["statename"] in {"EXITED", "FATAL"}:
+            raise LapError(f"the simulator failed: {self.last_line()}")
+        return False
+
+    def last_line(self) -> str:
+        """Give what the simulator said last."""
+        lines = self.platform.supervisor.last_words("simulator").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def watch(self, dag: str, run: str, may_skip: bool = False) -> dict[str, dict[str, Any]]:
+        """Wait for a run's end; every task must have succeeded, or been skipped where it may."""
+        name = f"{self.model}_{dag}"
+        tasks = self.airflow.await_run(name, run, lambda task, s: self.told.hear(f"{task} {s}"))
+        self.record.tasks += [task | {"dag": dag} for task in tasks.values()]
+        fine = {"success", "skipped"} if may_skip else {"success"}
+        for task, instance in tasks.items():
+            if instance["state"] not in fine:
+                log = self.airflow.log(name, run, task)[-2000:]
+                raise LapError(f"{name}.{task} is {instance['state']}. The end of its log:\n{log}")
+        return tasks
+
+    def next_training(self) -> str:
+        """Wait for a training run that we have not seen yet."""
+        name = f"{self.model}_train"
+
+        def fresh() -> str:
+            new = [r["dag_run_id"] for r in self.airflow.runs(name)]
+            return next((run for run in reversed(new) if run not in self.trained), "")
+
+        run = self.wait_for(fresh, f"{name} to be triggered by its asset")
+        self.trained.add(run)
+        return run
+
+    def why_skipped(self, run: str, task: str = "train") -> str:
+        """Give the sentence with which a step said that there was nothing to do."""
+        lines = self.airflow.log(f"{self.model}_train", run, task).splitlines()
+        told = [line for line in lines if line and not line.startswith(("Command ", "Skipping "))]
+        return told[-1] if told else "see its log"
+
+    def newest_batch(self) -> str:
+        """Name the newest batch that the data registry holds."""
+        return str(self.status()["dataset"]["batches"][-1])
+
+    def status(self) -> dict[str, Any]:
+        """Ask ``relay status`` about the model."""
+        environment = shared(self.platform.settings, os.environ)
+        command = [environment["RELAY_COMMAND"], "status", "--json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LapError(f"relay status failed: {done.stderr[-2000:]}")
+        model: dict[str, Any] = json.loads(done.stdout)["models"][self.model]
+        return model
+
+    def wait_for(self, condition: Callable[[], T], what: str) -> T:
+        """Wait until a condition gives something true."""
+        deadline = time.monotonic() + PATIENCE
+        while not (value := condition()):
+            if time.monotonic() > deadline:
+                raise LapError(f"waited {PATIENCE:.0f} s in vain for {what}")
+            time.sleep(0.2)
+        return value
+
+
+def served_versions(url: str) -> list[str]:
+    """Ask serving which versions of a model answer."""
+    try:
+        answer = httpx.get(url, timeout=5, trust_env=False)
+    except httpx.TransportError:
+        return []
+    return list(answer.json()["versions"]) if answer.is_success else []
+
+
+def read_window(batch: str, run: dict[str, Any]) -> Window:
+    """Read what a person wants to know from a monitor run."""
+    results = run["results"]
+
+    def named(verdict: str) -> list[str]:
+        found = [r for r in results if r["verdict"] == verdict]
+        return [f"{r['check']} {r['column'] or ''}".strip() for r in found]
+
+    live = next((r for r in results if r["check"] == "live_score"), None)
+    return Window(
+        batch, run["version"], named("alert"), named("unknown"), live, run["retrain"] or {}
+    )
+
+
+def judgement(window: Window) -> str:
+    """Say a window's verdict in one sentence."""
+    live = window.live or {}
+    score = live.get("score")
+    worth = (
+        f"live log loss {score:.3f} (limit {live['threshold']:.3f})" if score else "no score yet"
+    )
+    drifted = f"alerts: {', '.join(window.alerts)}" if window.alerts else "no alert"
+    asked = "RETRAIN" if window.retrain["requested"] else "no retrain"
+    return f"{worth}; {drifted}; {asked}: {window.retrain['reason']}"
+
+
+def describe(champion: dict[str, Any]) -> str:
+    """Say in one line what a champion is."""
+    return (
+        f"version {champion['version']} is champion: log loss {champion['log_loss']}, "
+        f"{champion['rival']} {champion['rival_log_loss']} on the same days ({champion['dataset']})"
+    )

@@ -1,0 +1,104 @@
+"""A lap's record and the loop's state in, a summary that a person understands out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from services.embedded.lap import Record, Window
+from services.embedded.platform import Address
+
+
+def summarise(model: str, status: dict[str, Any], record: Record) -> Panel:
+    """Lay out data, versions, windows, and why the champion is who it is."""
+    parts = [_data(status["dataset"]), _versions(status), _windows(record.windows)]
+    story = _story(status["champion"], record.windows)
+    return Panel(Group(*parts, story), title=f"the loop of {model}", border_style="green")
+
+
+def show_addresses(addresses: Sequence[Address], without: dict[str, str]) -> Panel:
+    """Lay out where to go now, with logins, and what is missing."""
+    table = Table.grid(padding=(0, 2))
+    for address in addresses:
+        login = f"login {address.login}, password {address.password}" if address.login else ""
+        table.add_row(address.name, address.url, login or "no login: this machine only")
+    for name, reason in without.items():
+        table.add_row(name, "missing", reason)
+    return Panel(table, title="where to go now", border_style="blue")
+
+
+def _data(dataset: dict[str, Any]) -> Table:
+    table = _table("dataset", "rows", "from", "to", "git", "DVC md5")
+    start, end = dataset["start"][:10], dataset["end"][:10]
+    revision, md5 = dataset["revision"][:10], dataset["md5"][:12]
+    table.add_row(dataset["tag"], f"{dataset['rows']:,}", start, end, revision, md5)
+    return table
+
+
+def _versions(status: dict[str, Any]) -> Table:
+    table = _table("version", "trained on", "because", "log loss", "AUC", "against", "gate")
+    for version in status["versions"]:
+        role = next(
+            (
+                f" @{alias}"
+                for alias in ("champion", "challenger")
+                if (status[alias] or {}).get("version") == version["version"]
+            ),
+            "",
+        )
+        table.add_row(
+            f"{version['version']}{role}",
+            version["dataset"],
+            version["trigger"],
+            version.get("log_loss", "?"),
+            version.get("auc", "?"),
+            f"{version.get('rival', '?')}: {version.get('rival_log_loss', '?')}",
+            version.get("gate", "?"),
+        )
+    return table
+
+
+def _windows(windows: Sequence[Window]) -> Table:
+    table = _table("traffic", "version", "live log loss", "limit", "what alerts", "unknown")
+    for window in windows:
+        live = window.live or {}
+        score, limit = live.get("score"), live.get("threshold")
+        table.add_row(
+            window.batch,
+            window.version,
+            f"{score:.3f}" if score is not None else "no score",
+            f"{limit:.3f}" if limit is not None else "",
+            ", ".join(window.alerts) or "nothing",
+            ", ".join(window.unknown) or "nothing",
+        )
+    return table
+
+
+def _story(champion: dict[str, Any], windows: Sequence[Window]) -> Text:
+    """Say why it retrained, and what that was worth where people use it."""
+    asked = next((w for w in windows if w.retrain["requested"]), None)
+    text = f"\nChampion now: version {champion['version']}. Why: {champion['reason']}."
+    if asked is None:
+        return Text(text)
+    after = next((w for w in windows if w.version != asked.version and _score(w)), None)
+    text += f"\nLive log loss before: {_score(asked)} (version {asked.version}, {asked.batch})"
+    if after:
+        text += f"; after: {_score(after)} (version {after.version}, {after.batch})."
+    return Text(text)
+
+
+def _score(window: Window) -> str:
+    live = window.live or {}
+    if live.get("score") is None:
+        return ""
+    return f"{live['score']:.3f}, of knowing nothing {live['threshold']:.3f}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
