@@ -1,5 +1,8 @@
 """`python -m services.serving`: the environment in, a server out."""
 
+import logging
+import sys
+
 import uvloop
 from prometheus_client import disable_created_metrics
 
@@ -8,12 +11,19 @@ from services.serving.server import serve
 from services.serving.settings import Settings
 
 
-def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; 1 where it cannot listen."""
     log_as_json()
+    settings = Settings()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # half of all series
-    uvloop.run(serve(Settings()))
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        fields = {"host": settings.serving_host, "port": settings.serving_port, "error": str(error)}
+        logging.getLogger(__name__).error("cannot serve", extra=fields)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 from contextlib import suppress
 
 from granian.constants import Interfaces
@@ -19,11 +20,16 @@ from services.serving.settings import Settings
 from services.serving.shadow import Shadow
 from services.serving.watcher import Watcher
 
+_MOST_CONNECTIONS = 10_000  # open at once, idle ones too; more wait to be accepted
 _log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until told to stop; then answer what has come in, and write what is in the shadow."""
+    """Serve until told to stop; then answer what has come in, and write what is in the shadow.
+
+    Raises OSError where it cannot listen.
+    """
+    _want_port(settings.serving_host, settings.serving_port)
     metrics, catalog = Metrics(), Catalog()
     log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
     registry = Registry(settings.mlflow_url)
@@ -58,6 +64,14 @@ async def serve(settings: Settings) -> None:
         _log.info("stopped")
 
 
+def _want_port(host: str, port: int) -> None:
+    """Try the address, as the HTTP server would not say clearly that another one has it."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+
+
 def _server(app: App, settings: Settings) -> Server:
     return Server(
         app,
@@ -66,5 +80,6 @@ def _server(app: App, settings: Settings) -> Server:
         interface=Interfaces.RSGI,
         websockets=False,
         backlog=1024,
+        backpressure=_MOST_CONNECTIONS,
         log_enabled=False,
     )

@@ -1,11 +1,15 @@
 """Serving beside a real MLflow: what it answers, refuses, logs, and survives."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ import pytest
 
 from monitoring.prediction_log import find_prediction, read_labels, read_predictions
 from tests import programs
-from tests.programs import Program, wait_for
+from tests.programs import ROOT, Program, wait_for
 from tests.small_models import EXAMPLE, delete, expected, register, set_alias, small_model
 
 Start = Callable[[AbstractContextManager[Program]], Program]
@@ -427,6 +431,31 @@ def test_what_the_log_does_not_take_is_not_answered(
     assert program.metric("relay_serving_prediction_log_failures_total") == 1
     assert set(log_of(tmp_path)["id"]) == answered
     assert program.answers("/live")
+
+
+def test_a_port_that_is_taken_is_said(serving: Program, tmp_path: Path) -> None:
+    port = serving.url.rpartition(":")[2]
+    env = {**os.environ, "RELAY_HOME": str(tmp_path / "other"), "RELAY_SERVING_PORT": port}
+    command = [sys.executable, "-m", "services.serving"]
+    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    line = json.loads(ended.stdout)
+    assert line["port"] == int(port)
+    assert "already in use" in line["error"]
+
+
+def test_idle_and_slow_and_gone_clients_hurt_nobody(registry: str, serving: Program) -> None:
+    serves(serving, "1")
+    address = ("127.0.0.1", int(serving.url.rpartition(":")[2]))
+    half = b"POST " + INFER.encode() + b" HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{"
+    with ExitStack() as open_ones:
+        for number in range(1200):
+            client = open_ones.enter_context(socket.create_connection(address))
+            if number % 10 == 0:
+                client.sendall(half)
+            if number % 20 == 0:
+                client.close()
+        assert probability(infer(serving)) == right_for("1")
 
 
 def test_a_stop_answers_what_has_come_in(registry: str, serving: Program) -> None:
