@@ -1,12 +1,14 @@
 """``up``, ``down`` or ``status`` in; the platform without the lap, driven by hand, out."""
 
 import argparse
+import os
 import signal
 import sys
-
-import psutil
+import time
+from pathlib import Path
 
 from services.embedded import strays
+from services.embedded.health import POLL
 from services.embedded.holding import holder
 from services.embedded.platform import STOPPING, Address, start
 from services.embedded.preflight import PlatformError
@@ -36,7 +38,7 @@ def down(settings: Embedded) -> int:
     """End the platform of this home, whoever started it; fine when there is none."""
     owner = holder(settings.home)
     if owner is not None:
-        _end(psutil.Process(owner))
+        _end(settings.home, owner)
     strays.end(settings.home, STOPPING)
     return 0
 
@@ -55,12 +57,13 @@ def status(settings: Embedded) -> int:
     return 0
 
 
-def _end(owner: psutil.Process) -> None:
-    owner.send_signal(signal.SIGINT)  # as Ctrl-C, so that it ends all in order
-    try:
-        owner.wait(2 * STOPPING)
-    except psutil.TimeoutExpired:
-        owner.kill()
+def _end(home: Path, owner: int) -> None:
+    os.kill(owner, signal.SIGINT)  # as Ctrl-C, so that it ends all in order
+    latest = time.monotonic() + 2 * STOPPING
+    while holder(home) == owner:
+        if time.monotonic() > latest:
+            os.kill(owner, signal.SIGKILL)
+        time.sleep(POLL)
 
 
 def _line(address: Address) -> str:

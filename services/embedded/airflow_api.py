@@ -29,6 +29,11 @@ class AirflowApi:
         """Say whether a DAG's file has been read; it takes seconds after the first start."""
         return self.client.get(f"/api/v2/dags/{dag}").is_success
 
+    def import_errors(self) -> list[str]:
+        """List what is wrong with the DAG files, each with its file's name."""
+        found = self._ask("GET", "/importErrors")["import_errors"]
+        return [f"{each['filename']}: {each['stack_trace']}" for each in found]
+
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Start a run, as the UI's button does, and give its id."""
         body = {"logical_date": None, "conf": conf or {}}

@@ -105,9 +105,15 @@ class Lap:
         """Wait until Airflow has read the model's DAGs."""
         dags = [f"{self.model}_{name}" for name in DAGS]
         with self.stage("read the DAGs") as came:
-            self.wait_for(lambda: all(map(self.airflow.knows, dags)), f"Airflow to read {dags}")
+            self.wait_for(lambda: self.knows_all(dags), f"Airflow to read {dags}")
             self.trained = {run["dag_run_id"] for run in self.airflow.runs(f"{self.model}_train")}
             came(", ".join(dags))
+
+    def knows_all(self, dags: Sequence[str]) -> bool:
+        """Say whether Airflow knows every DAG; raise if it cannot read one's file."""
+        if errors := self.airflow.import_errors():
+            raise LapError("Airflow cannot read:\n" + "\n".join(errors))
+        return all(map(self.airflow.knows, dags))
 
     def first_champion(self) -> dict[str, Any]:
         """Bring batches in until the policy has enough to train on, and the gate says yes."""
