@@ -87,9 +87,13 @@ def run(*command: object, **environ: str) -> None:
     """Run a command before the person's eyes; raise `InstallError` when it fails."""
     words = [str(word) for word in command]
     if subprocess.run(words, cwd=ROOT, env={**os.environ, **environ}, check=False).returncode:
+        torch = (
+            " Where PyTorch's index cannot be reached, let PIP_FIND_LINKS name a folder with "
+            f"torch's wheel ({(LOCKS / 'torch.txt').read_text(encoding='utf-8').split()[0]})."
+        )
         raise InstallError(
-            f"`{' '.join(words)}` failed, as it says above. Nothing that worked before is "
-            "lost: put it right and run `make install` again."
+            f"`{' '.join(words)}` failed, as it says above.{torch * ('--torch-backend' in words)} "
+            "Put it right and run `make install` again: it goes on from what is cached."
         )
 
 
