@@ -40,7 +40,9 @@ class Catalog:
         """Give the champion, or the version that was asked for. Raises RequestError (404)."""
         served = self.served(name)
         if version is None:
-            return Target(served["champion"], "champion", served.get("challenger"))
+            champion, shadow = served["champion"], served.get("challenger")
+            alone = shadow is None or shadow.ref == champion.ref
+            return Target(champion, "champion", None if alone else shadow)
         for alias, predictor in served.items():
             if predictor.ref.version == version:
                 return Target(predictor, alias)

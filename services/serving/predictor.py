@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from monitoring.prediction_log import PredictionLog, PredictionRecord, Role
 from services.serving.errors import RequestError
@@ -118,8 +118,11 @@ class Predictor:
     def _records(
         self, query: Query, role: Role, outputs: Outputs, now: datetime, clock: float
     ) -> Iterator[PredictionRecord]:
-        values: dict[str, list[Any]] = {name: array.tolist() for name, array in outputs.items()}
-        for row in range(query.rows):
+        names = self.model.signature.fields
+        features = zip(*(query.columns[name] for name in names), strict=True)
+        values = zip(*(array.tolist() for array in outputs.values()), strict=True)
+        latency = round(clock - query.received, 6)
+        for row, (asked, answered) in enumerate(zip(features, values, strict=True)):
             yield PredictionRecord(
                 id=query.row_id(row),
                 time=now,
@@ -127,9 +130,9 @@ class Predictor:
                 model=self.ref.model,
                 version=self.ref.version,
                 role=role,
-                features={name: query.columns[name][row] for name in self.model.signature.fields},
-                output={name: value[row] for name, value in values.items()},
-                latency_seconds=round(clock - query.received, 6),
+                features=dict(zip(names, asked, strict=True)),
+                output=dict(zip(outputs, answered, strict=True)),
+                latency_seconds=latency,
             )
 
 

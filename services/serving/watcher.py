@@ -16,7 +16,7 @@ from services.serving.errors import LoadError
 from services.serving.metrics import Metrics
 from services.serving.onnx_model import OnnxModel, load
 from services.serving.predictor import Predictor, VersionRef
-from services.serving.registry import Registry, RegistryAwayError
+from services.serving.registry import Registry, RegistryAwayError, Wanted
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Watcher:
         self._max_batch_rows = max_batch_rows
         self._failures: dict[tuple[str, Alias], _Failure] = {}
         self._away = False
+        self._remembered: Wanted = {}
 
     async def restore(self) -> None:
         """Serve what the cache has, so that a start needs no registry."""
@@ -63,6 +64,7 @@ class Watcher:
         except ValueError as error:
             _log.exception("the cache cannot be read", extra={"error": str(error)})
             cached = {}
+        self._remembered = cached
         for aliases in cached.values():
             for alias, ref in aliases.items():
                 try:
@@ -90,12 +92,22 @@ class Watcher:
             self._seen(error)
             return
         self._seen(None)
-        before = self._refs()
         for model in wanted.keys() | self._catalog.models.keys():
             for alias in ALIASES:
                 await self._follow(model, alias, wanted.get(model, {}).get(alias))
-        if self._refs() != before:
-            self._cache.remember(self._refs())
+        self._remember()
+
+    def _remember(self) -> None:
+        """Bring the cache to what is served; where its disk is full, try again next time."""
+        if (refs := self._refs()) == self._remembered:
+            return
+        try:
+            self._cache.remember(refs)
+        except OSError as error:
+            message = "the cache cannot be written, a restart would serve what was before"
+            _log.error(message, extra={"error": str(error)})
+        else:
+            self._remembered = refs
 
     async def _follow(self, model: str, alias: Alias, ref: VersionRef | None) -> None:
         self._metrics.wanted.labels(model, alias).set(_number(ref))
@@ -188,7 +200,7 @@ class Watcher:
             word = "the registry is away, serving goes on" if self._away else "the registry is back"
             _log.warning(word, extra={"error": str(error)} if error else {})
 
-    def _refs(self) -> dict[str, dict[Alias, VersionRef]]:
+    def _refs(self) -> Wanted:
         models = self._catalog.models.items()
         return {model: {alias: p.ref for alias, p in served.items()} for model, served in models}
 
