@@ -9,8 +9,8 @@ for model, policy in policies().items():
         description=f"{model}: landing batch -> gate -> dataset version",
         doc_md="""
 Takes one batch from the landing folder through the gate (schema, ranges, duplicates, missing
-shares, categories) into the data registry. **A refused batch** is in quarantine beside its report; the run
-fails and is not tried again. **The same batch twice** is one version.""",
+shares, categories) into the data registry. **A refused batch** is in quarantine beside its report;
+the run fails and is not tried again. **The same batch twice** is one version.""",
         schedule=policy["ingest"]["schedule"],
         catchup=False,
         is_paused_upon_creation=False,
@@ -26,4 +26,9 @@ fails and is not tried again. **The same batch twice** is one version.""",
             )
         },
     ):
-        Step("ingest", model, ["--batch={{ params.batch or '' }}"], outlets=[dataset(model)])
+        Step(
+            step="ingest",
+            model=model,
+            arguments=["--batch={{ params.batch or '' }}"],
+            outlets=[dataset(model)],
+        )

@@ -18,4 +18,6 @@ the asset `{model}_retrain`, or is skipped and says why not. What could not run 
         default_args=DEFAULTS,
         tags=["relay", model],
     ):
-        Step("monitor", model) >> Step("retrain", model, outlets=[retrain(model)])
+        Step(step="monitor", model=model) >> Step(
+            step="retrain", model=model, outlets=[retrain(model)]
+        )

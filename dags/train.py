@@ -59,9 +59,9 @@ version in MLflow. Runs on a new dataset version, on a retrain event, or by hand
     ):
         (
             Step(
-                "train",
-                model,
-                [
+                step="train",
+                model=model,
+                arguments=[
                     "--trigger={{ trigger(triggering_asset_events) }}",
                     "--reason={{ reason(triggering_asset_events) }}",
                     "--months={{ params.months or '' }}",
@@ -70,7 +70,19 @@ version in MLflow. Runs on a new dataset version, on a retrain event, or by hand
                     "--seed={{ params.seed }}",
                 ],
             )
-            >> Step("register", model, ["--run-id={{ ti.xcom_pull('train')['run_id'] }}"])
-            >> Step("evaluate", model, ["--version={{ ti.xcom_pull('register')['version'] }}"])
-            >> Step("promote", model, ["--version={{ ti.xcom_pull('register')['version'] }}"])
+            >> Step(
+                step="register",
+                model=model,
+                arguments=["--run-id={{ ti.xcom_pull('train')['run_id'] }}"],
+            )
+            >> Step(
+                step="evaluate",
+                model=model,
+                arguments=["--version={{ ti.xcom_pull('register')['version'] }}"],
+            )
+            >> Step(
+                step="promote",
+                model=model,
+                arguments=["--version={{ ti.xcom_pull('register')['version'] }}"],
+            )
         )

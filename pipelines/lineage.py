@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from monitoring.prediction_log import find_prediction
-from pipelines import environment, models, onnx_graph
+from pipelines import asking, environment, models
 from pipelines.exits import Refused
 from pipelines.models import Model
 from pipelines.policy import Train
@@ -81,7 +81,7 @@ def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[st
     before = {name: metrics[f"holdout_{name}"] for name in COMPARED}
     after = {name: again.scores[NETWORK][name] for name in COMPARED}
     asked = holdout(rows, model, params)
-    then, now = (onnx_graph.predict(g, asked) for g in (tracking.graph(version), again.graph))
+    then, now = (asking.predict(g, asked) for g in (tracking.graph(version), again.graph))
     difference = float(np.abs(then - now).max())
     code = version.tags.get("relay.code_commit", ""), environment.code_commit(settings)
     return {

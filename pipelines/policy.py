@@ -5,10 +5,10 @@ error that names the file and the key: a gate whose limit was never read would b
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from monitoring.limits import MonitorLimits
 
@@ -127,6 +127,11 @@ class Policy(Section):
     promote: Promote
     monitor: MonitorLimits
     retrain: Retrain
+
+    @model_validator(mode="after")
+    def _limits_are_about_features(self) -> Self:
+        self.monitor.refuse_unknown_columns(self.data.features)
+        return self
 
 
 def read(path: Path) -> Policy:

@@ -1,0 +1,1 @@
+"""What stays up: one folder a service."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines import onnx_graph, scores
+from pipelines import asking, scores
 from pipelines.models import Model
 from pipelines.policy import Policy
 from pipelines.settings import Settings
@@ -86,11 +86,11 @@ def evaluate(model: Model, settings: Settings, tracking: Tracking, number: int) 
     rows = registry.read(dataset, since.isoformat())
     rows = rows.assign(**{LABEL: model.rows.label(rows)}).dropna(subset=[LABEL])
     holdout = rows[days_before_newest(rows[policy.data.event_time]) < policy.train.holdout_days]
-    ask = onnx_graph.session(tracking.graph(version))
-    ours = onnx_graph.predict(ask, holdout)
+    ask = asking.session(tracking.graph(version))
+    ours = asking.predict(ask, holdout)
     base_rate = tracking.get_run(version.run_id).data.metrics["training_base_rate"]
     if champion:
-        theirs = onnx_graph.predict(tracking.graph(champion), holdout)
+        theirs = asking.predict(tracking.graph(champion), holdout)
     else:
         theirs = np.full(len(holdout), base_rate)
     evaluation = {
@@ -98,7 +98,7 @@ def evaluate(model: Model, settings: Settings, tracking: Tracking, number: int) 
         "champion_version": champion.version if champion else None,
         "dataset": dataset.tag,
         **compare(holdout, ours, theirs, policy, by_slice=champion is not None),
-        "latency_seconds": median_latency(partial(onnx_graph.predict, ask, holdout.head(1))),
+        "latency_seconds": median_latency(partial(asking.predict, ask, holdout.head(1))),
     }
     tracking.log_json_to(version.run_id, evaluation, EVALUATION.format(version=number))
     gain = evaluation["difference"]

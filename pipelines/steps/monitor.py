@@ -1,7 +1,9 @@
 """The newest window of the prediction log in, check results, a report and a verdict out."""
 
 import logging
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitoring import prediction_log
@@ -27,7 +29,7 @@ def experiment(model: str) -> str:
 
 
 def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, Any]:
-    """Check the newest window; write results, report and an MLflow run that links them.
+    """Check the newest window; write results, then a report and an MLflow run that keeps both.
 
     Raises:
         NothingToDo: nobody has asked the champion anything yet.
@@ -38,46 +40,36 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
     version = tracking.version(model.name, int(window.version))
     reference = tracking.fetch_frame(version.run_id, REFERENCE)
     schema, limits = model.policy.data.features, model.policy.monitor
-    results = run_checks(window, reference, current, labels, schema, limits)
-    tags = {"relay.version": window.version, "relay.airflow_run": settings.airflow_run}
-    name = f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}, version {window.version}"
-    with tracking.run(experiment(model.name), name, tags):
-        report = save_report(
-            settings.evidently_workspace,
-            window,
-            results,
-            reference,
-            current,
-            schema,
-            limits.sample_rows,
-            limits.keep_reports,
-        )
-        url = settings.evidently_url + report.ui_path
-        run = MonitorRun(
-            model=model.name,
-            version=window.version,
-            window_start=window.start,
-            window_end=window.end,
-            run_time=datetime.now(UTC),
-            results=tuple(results),
-            report_url=url,
-        )
-        tracking.log_file(report.html)
-        tracking.log_json(run.model_dump(mode="json"), "checks.json")
-        scores = {f"{r.check}.{r.column or 'all'}": r.score for r in results if r.score is not None}
-        tracking.log_metrics(scores)
+    run = MonitorRun(
+        model=model.name,
+        version=window.version,
+        window_start=window.start,
+        window_end=window.end,
+        run_time=datetime.now(UTC),
+        results=tuple(run_checks(window, reference, current, labels, schema, limits)),
+    )
+    write_run(settings.checks, run)  # before the report: a verdict must not wait for a picture
+    report = save_report(
+        settings.evidently_workspace,
+        window,
+        run.results,
+        reference,
+        current,
+        schema,
+        limits.sample_rows,
+        limits.keep_reports,
+    )
+    run = run.model_copy(update={"report_url": settings.evidently_url + report.ui_path})
     write_run(settings.checks, run)
-    alerts = [f"{r.check} {r.column or ''}: {r.reason}" for r in results if r.verdict == "alert"]
-    for alert in alerts:
-        log.warning("alert: %s", alert)
+    _keep(run, report.html, settings, tracking)
     return {
         "step": "monitor",
         "model": model.name,
         "version": window.version,
         "window": [window.start.isoformat(), window.end.isoformat()],
         "rows": len(current),
-        "verdicts": {v: sum(r.verdict == v for r in results) for v in ("ok", "alert", "unknown")},
-        "report_url": url,
+        "verdicts": dict(Counter(result.verdict for result in run.results)),
+        "report_url": run.report_url,
     }
 
 
@@ -101,3 +93,18 @@ def newest_window(model: Model, settings: Settings) -> tuple[Window, "pd.DataFra
     version = str(answered.loc[answered["time"].idxmax(), "version"])
     window = Window(model=model.name, version=version, start=start, end=end)
     return window, answered[answered["version"] == version].reset_index(drop=True)
+
+
+def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -> None:
+    tags = {"relay.version": run.version, "relay.airflow_run": settings.airflow_run}
+    name = f"{run.window_start:%Y-%m-%d} to {run.window_end:%Y-%m-%d}, version {run.version}"
+    with tracking.run(experiment(run.model), name, tags):
+        tracking.log_file(html)
+        tracking.log_json(run.model_dump(mode="json"), "checks.json")
+        tracking.log_metrics(
+            {f"{r.check}.{r.column or 'all'}": r.score for r in run.results if r.score is not None}
+        )
+    for result in run.results:
+        if result.verdict != "ok":
+            where = f"{result.check} {result.column or ''}".strip()
+            log.warning("%s: %s: %s", result.verdict, where, result.reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pipelines import environment, plots
+from pipelines import environment
 from pipelines.exits import NothingToDo
 from pipelines.models import Model
 from pipelines.policy import Train
@@ -60,7 +60,7 @@ def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") 
     """
     import torch
 
-    from pipelines import baselines, onnx_graph, scores, training
+    from pipelines import asking, baselines, onnx_graph, scores, training
     from pipelines.features import build_vocabularies, encode
 
     types = {name: column.type for name, column in model.policy.data.features.items()}
@@ -88,7 +88,7 @@ def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") 
         on_epoch,
     )
     graph = onnx_graph.build_graph(fit.network, types, vocabularies)
-    answers = {NETWORK: onnx_graph.predict(graph, split.holdout)} | {
+    answers = {NETWORK: asking.predict(graph, split.holdout)} | {
         name: ask(split.train, split.train[LABEL], split.holdout, types, params.seed)
         for name, ask in baselines.BASELINES.items()
     }
@@ -107,7 +107,7 @@ def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") 
         base_rate=float(split.train[LABEL].mean()),
         answers=split.holdout.assign(**answers),
         scores={name: scores.score(split.holdout[LABEL], said) for name, said in answers.items()},
-        training_rows=split.train.assign(**{PROBABILITY: onnx_graph.predict(graph, split.train)})[
+        training_rows=split.train.assign(**{PROBABILITY: asking.predict(graph, split.train)})[
             [*types, LABEL, PROBABILITY]
         ],
     )
@@ -223,7 +223,7 @@ def _earlier_attempt(model: Model, settings: Settings, tracking: Tracking) -> di
 
 
 def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> None:
-    from pipelines import scores
+    from pipelines import plots, scores
 
     data, params = model.policy.data, model.policy.train
     columns = {name: (c.type, not c.optional) for name, c in data.features.items()}

@@ -158,10 +158,8 @@ class Lap:
         """Replay a month, let its batch arrive, and judge its traffic."""
         with self.stage(f"traffic of {batch}") as came:
             came(self.simulate(batch, batch))
-        window = self.monitor(batch)
-        if not window.retrain["requested"]:
-            self.ingest(batch)
-        return window
+        self.ingest(batch)
+        return self.monitor(batch)
 
     def monitor(self, batch: str) -> Window:
         """Trigger the monitor DAG and read what it found."""
@@ -261,8 +259,8 @@ class Lap:
     def why_skipped(self, run: str, task: str = "train") -> str:
         """Give the sentence with which a step said that there was nothing to do."""
         lines = self.airflow.log(f"{self.model}_train", run, task).splitlines()
-        told = [line for line in lines if line and not line.startswith(("Command ", "Skipping "))]
-        return told[-1] if told else "see its log"
+        ends = [i for i, line in enumerate(lines) if line.startswith("Command exited")]
+        return lines[ends[-1] - 1] if ends and ends[-1] else "see its log"
 
     def newest_batch(self) -> str:
         """Name the newest batch that the data registry holds."""

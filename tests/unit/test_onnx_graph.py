@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines import onnx_graph
+from pipelines import asking, onnx_graph
 from pipelines.features import Vocabularies, build_vocabularies, encode
 from pipelines.flights import feed, rows
 from pipelines.flights.network import Hyperparameters, Network
@@ -49,7 +49,7 @@ def graph(trained: tuple[torch.nn.Module, Vocabularies, onnx.ModelProto]) -> onn
 
 
 def test_inputs_are_raw_features_and_the_output_is_a_probability(graph: onnx.ModelProto) -> None:
-    opened = onnx_graph.session(graph)
+    opened = asking.session(graph)
     assert {i.name: (i.type, i.shape) for i in opened.get_inputs()} == {
         "temp": ("tensor(float)", ["batch"]),
         "carrier": ("tensor(string)", ["batch"]),
@@ -98,16 +98,16 @@ def test_graph_and_network_agree_on_anything(
 
 
 def test_a_row_is_answered_the_same_alone_and_among_others(graph: onnx.ModelProto) -> None:
-    asked, opened = sample().head(50), onnx_graph.session(graph)
-    together = onnx_graph.predict(opened, asked)
-    alone = [onnx_graph.predict(opened, asked.iloc[[i]])[0] for i in range(len(asked))]
+    asked, opened = sample().head(50), asking.session(graph)
+    together = asking.predict(opened, asked)
+    alone = [asking.predict(opened, asked.iloc[[i]])[0] for i in range(len(asked))]
     np.testing.assert_allclose(alone, together, atol=1e-6)
 
 
 def test_unknown_strings_share_one_answer_and_known_ones_do_not(graph: onnx.ModelProto) -> None:
     carriers = np.array(["??", "", None, "UA", "B6"], dtype=object)
     asked = sample().head(1).sample(5, replace=True).reset_index(drop=True)
-    answers = onnx_graph.predict(graph, asked.assign(carrier=carriers))
+    answers = asking.predict(graph, asked.assign(carrier=carriers))
     assert len(set(answers[:3])) == 1
     assert len(set(answers)) == 3
 
@@ -128,19 +128,19 @@ def test_the_graph_says_nothing_of_the_machine_it_was_made_on(graph: onnx.ModelP
 def test_a_saved_graph_answers_the_same(graph: onnx.ModelProto, tmp_path: Path) -> None:
     asked, path = sample().head(20), tmp_path / "model.onnx"
     onnx.save(graph, path)
-    expected = onnx_graph.predict(graph, asked)
-    assert (onnx_graph.predict(path, asked) == expected).all()
-    assert (onnx_graph.predict(path.read_bytes(), asked) == expected).all()
+    expected = asking.predict(graph, asked)
+    assert (asking.predict(path, asked) == expected).all()
+    assert (asking.predict(path.read_bytes(), asked) == expected).all()
 
 
 def test_absent_features_are_named(graph: onnx.ModelProto) -> None:
     with pytest.raises(KeyError, match="carrier, hour"):
-        onnx_graph.predict(graph, sample().drop(columns=["carrier", "hour"]))
+        asking.predict(graph, sample().drop(columns=["carrier", "hour"]))
 
 
 def test_a_missing_whole_number_is_refused_by_name(graph: onnx.ModelProto) -> None:
     with pytest.raises(ValueError, match="'hour' is a whole number"):
-        onnx_graph.predict(graph, sample().head(2).assign(hour=[5, np.nan]))
+        asking.predict(graph, sample().head(2).assign(hour=[5, np.nan]))
 
 
 @pytest.mark.parametrize("types", [{"temp": "double"}, {"carrier": "string"}])
