@@ -7,6 +7,7 @@ names and revisions, which become the task's XCom.
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -69,6 +70,7 @@ class Step(BaseOperator):
         command = [os.environ.get("RELAY_COMMAND", "relay"), self.task_id, "--model", self.model]
         run = context["dag_run"]
         environment = os.environ | {"RELAY_AIRFLOW_RUN": f"{run.dag_id}/{run.run_id}"}
+        begun = time.monotonic()
         done = self.process.run_command([*command, *given], env=environment)
         if done.exit_code == NOTHING_TO_DO:
             raise AirflowSkipException(done.output)
@@ -77,6 +79,7 @@ class Step(BaseOperator):
         if done.exit_code:
             raise AirflowException(f"relay {self.task_id} ended with {done.exit_code}: see its log")
         result: dict[str, Any] = json.loads(done.output)
+        result["seconds"] = round(time.monotonic() - begun, 1)
         for asset in self.outlets:
             context["outlet_events"][asset].extra = result
         return result

@@ -99,6 +99,7 @@ class Evaluate(Section):
 class Promote(Section):
     """The gate in front of ``@champion``; log loss in nats, latency in seconds."""
 
+    must_beat: list[str]
     min_improvement: float
     max_calibration_error: float = Field(gt=0, le=1)
     max_slice_regression: float = Field(gt=0)

@@ -77,11 +77,11 @@ def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:
     if mlflow_up:
         versions = _versions(name, settings)
     try:
-        latest = data_registry(settings).latest(name)
-        dataset = latest.summary() if latest else None
+        datasets = [version.summary() for version in data_registry(settings).versions(name)]
+        dataset = datasets[-1] if datasets else None
     except RegistryError as error:
-        dataset = {"error": str(error)}
-    return {"dataset": dataset, **versions, "checks": run}
+        datasets, dataset = [], {"error": str(error)}
+    return {"dataset": dataset, "datasets": datasets, **versions, "checks": run}
 
 
 def _versions(name: str, settings: Settings) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """A challenger in, its comparison with the champion on the newest labelled days out."""
 
 import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from pipelines import asking, scores
+from pipelines.datasets import RegistryError
 from pipelines.models import Model
 from pipelines.policy import Policy
 from pipelines.settings import Settings
 from pipelines.splits import days_before_newest
 from pipelines.steps.ingest import data_registry
-from pipelines.steps.train import LABEL
+from pipelines.steps.train import LABEL, NETWORK
 from pipelines.tracking import CHAMPION, Tracking
 
 log = logging.getLogger(__name__)
@@ -74,52 +76,70 @@ def compare(
 def evaluate(model: Model, settings: Settings, tracking: Tracking, number: int) -> dict[str, Any]:
     """Compare a version with the champion, or with the base rate before the first champion.
 
-    Both answer the hold-out of the newest dataset version: days that neither was trained on.
+    Both answer the newest labelled days of the newest dataset version, which training holds out.
     """
-    policy, version = model.policy, tracking.version(model.name, number)
-    champion = tracking.aliased(model.name, CHAMPION)
+    version, champion = tracking.version(model.name, number), tracking.aliased(model.name, CHAMPION)
     if champion and champion.version == number:
         champion = None  # asked again after its promotion
-    registry = data_registry(settings)
-    dataset = registry.latest(model.name) or registry.get(model.name, version.tags["relay.dataset"])
-    since = pd.Timestamp(dataset.span[1]) - pd.Timedelta(days=policy.train.holdout_days + 1)
-    rows = registry.read(dataset, since.isoformat())
-    rows = rows.assign(**{LABEL: model.rows.label(rows)}).dropna(subset=[LABEL])
-    holdout = rows[days_before_newest(rows[policy.data.event_time]) < policy.train.holdout_days]
+    tag, holdout = newest_labelled(model, settings)
+    metrics = tracking.get_run(version.run_id).data.metrics
     ask = asking.session(tracking.graph(version))
-    ours = asking.predict(ask, holdout)
-    base_rate = tracking.get_run(version.run_id).data.metrics["training_base_rate"]
     if champion:
         theirs = asking.predict(tracking.graph(champion), holdout)
     else:
-        theirs = np.full(len(holdout), base_rate)
+        theirs = np.full(len(holdout), metrics["training_base_rate"])
     evaluation = {
         "version": number,
         "champion_version": champion.version if champion else None,
-        "dataset": dataset.tag,
-        **compare(holdout, ours, theirs, policy, by_slice=champion is not None),
+        "dataset": tag,
+        **compare(holdout, asking.predict(ask, holdout), theirs, model.policy, bool(champion)),
+        "own_split": own_split(metrics),
         "latency_seconds": median_latency(partial(asking.predict, ask, holdout.head(1))),
     }
     tracking.log_json_to(version.run_id, evaluation, EVALUATION.format(version=number))
-    gain = evaluation["difference"]
-    tags = {
-        "relay.log_loss": f"{evaluation['challenger']['log_loss']:.4f}",
-        "relay.auc": f"{evaluation['challenger']['auc']:.4f}",
-        "relay.rival": str(champion or "base rate"),
-        "relay.rival_log_loss": f"{evaluation['rival']['log_loss']:.4f}",
-        "relay.difference": f"{gain['mean']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})",
+    found = _found(evaluation, str(champion or "base rate"))
+    tracking.tag(version, {f"relay.{key}": value for key, value in found.items()})
+    log.info("%s on %d rows of %s: %s", version, len(holdout), tag, found)
+    return {"step": "evaluate", "model": model.name, "version": number} | found
+
+
+def newest_labelled(model: Model, settings: Settings) -> tuple[str, pd.DataFrame]:
+    """Return the newest dataset version's tag and its newest labelled days, with ``label``."""
+    registry, days = data_registry(settings), model.policy.train.holdout_days
+    dataset = registry.latest(model.name)
+    if dataset is None:
+        raise RegistryError(f"there is no dataset {model.name!r} in {settings.data_registry}")
+    since = pd.Timestamp(dataset.span[1]) - pd.Timedelta(days=days + 1)
+    rows = registry.read(dataset, since.isoformat())
+    rows = rows.assign(**{LABEL: model.rows.label(rows)}).dropna(subset=[LABEL])
+    return dataset.tag, rows[days_before_newest(rows[model.policy.data.event_time]) < days]
+
+
+def own_split(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Pick the log loss of network and baselines on the split that the run itself trained by."""
+    baselines = {
+        found[1]: value
+        for name, value in metrics.items()
+        if (found := re.fullmatch("baseline_(.+)_log_loss", name))
     }
-    tracking.tag(version, tags)
-    log.info(
-        "%s against %s on %d rows of %s: %s",
-        version,
-        tags["relay.rival"],
-        len(holdout),
-        dataset.tag,
-        tags["relay.difference"],
-    )
-    return {"step": "evaluate", "model": model.name, "version": number} | {
-        key.removeprefix("relay."): value for key, value in tags.items()
+    return {NETWORK: metrics["holdout_log_loss"], **baselines}
+
+
+def _found(evaluation: dict[str, Any], rival: str) -> dict[str, str]:
+    gain, scores = evaluation["difference"], evaluation["challenger"]
+    own = evaluation["own_split"]
+    baselines = [
+        f"{name.replace('_', ' ')} {loss:.4f} ({own[NETWORK] - loss:+.4f})"
+        for name, loss in own.items()
+        if name != NETWORK
+    ]
+    return {
+        "log_loss": f"{scores['log_loss']:.4f}",
+        "auc": f"{scores['auc']:.4f}",
+        "rival": rival,
+        "rival_log_loss": f"{evaluation['rival']['log_loss']:.4f}",
+        "difference": f"{gain['mean']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})",
+        "baselines": ", ".join(baselines),
     }
 
 

@@ -9,6 +9,7 @@ from pipelines.exits import NothingToDo
 from pipelines.models import Model
 from pipelines.policy import Promote
 from pipelines.steps.evaluate import EVALUATION
+from pipelines.steps.train import NETWORK
 from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ def decide(evaluation: dict[str, Any], limits: Promote) -> list[Answer]:
             f"{latency * 1e3:.2f} ms a row, allowed {limits.max_latency_seconds * 1e3:.0f} ms",
         ),
     ]
+    own = evaluation["own_split"]
+    for name in limits.must_beat:
+        text = f"on its own split {own[NETWORK]:.4f}, {name.replace('_', ' ')} {own[name]:.4f}"
+        answers.append(Answer(own[NETWORK] < own[name], text))
     if worst := evaluation["worst_slice"]:
         answers.append(
             Answer(

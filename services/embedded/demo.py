@@ -9,6 +9,7 @@ import sys
 import time
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from pipelines import models
@@ -47,7 +48,7 @@ class Teller:
         self.quiet()
         total = time.monotonic() - self.begun
         self.console.print(
-            f"[dim]{total:6.1f} s[/]  [green]ok[/] {stage:<28} [dim]{seconds:5.1f} s[/]  {outcome}",
+            f"[dim]{total:6.1f} s[/]  [green]ok[/] {stage:<28} [dim]{seconds:5.1f} s[/]  {escape(outcome)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -83,7 +84,7 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="one lap, then stop")
     once = parser.parse_args().once
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else 130)
     teller = Teller(console)
 
     def well(name: str, seconds: float) -> None:
@@ -101,7 +102,7 @@ def main() -> int:
         return 0 if not once else 130
     except (PlatformError, LapError, AirflowError) as error:
         teller.quiet()
-        console.print(f"[red]failed[/] {teller.stage}: {error}", soft_wrap=True, markup=True)
+        console.print("[red]failed[/]", teller.stage, escape(str(error)), soft_wrap=True)
         return 1
     return 0
 

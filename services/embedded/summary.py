@@ -14,9 +14,15 @@ from services.embedded.platform import Address
 
 def summarise(model: str, status: dict[str, Any], record: Record) -> Panel:
     """Lay out data, versions, windows, and why the champion is who it is."""
-    parts = [_data(status["dataset"]), _versions(status), _windows(record.windows)]
-    story = _story(status["champion"], record.windows)
-    return Panel(Group(*parts, story), title=f"the loop of {model}", border_style="green")
+    parts = [
+        _data(status["datasets"]),
+        _versions(status),
+        _baselines(status),
+        _windows(record.windows),
+        _story(status["champion"], record.windows),
+    ]
+    spaced = [part for each in parts for part in (each, Text(""))]
+    return Panel(Group(*spaced[:-1]), title=f"the loop of {model}", border_style="green")
 
 
 def show_addresses(addresses: Sequence[Address], without: dict[str, str]) -> Panel:
@@ -30,35 +36,48 @@ def show_addresses(addresses: Sequence[Address], without: dict[str, str]) -> Pan
     return Panel(table, title="where to go now", border_style="blue")
 
 
-def _data(dataset: dict[str, Any]) -> Table:
+def _data(datasets: Sequence[dict[str, Any]]) -> Table:
     table = _table("dataset", "rows", "from", "to", "git", "DVC md5")
-    start, end = dataset["start"][:10], dataset["end"][:10]
-    revision, md5 = dataset["revision"][:10], dataset["md5"][:12]
-    table.add_row(dataset["tag"], f"{dataset['rows']:,}", start, end, revision, md5)
+    for dataset in datasets:
+        start, end = dataset["start"][:10], dataset["end"][:10]
+        revision, md5 = dataset["revision"][:10], dataset["md5"][:12]
+        table.add_row(dataset["tag"], f"{dataset['rows']:,}", start, end, revision, md5)
     return table
 
 
 def _versions(status: dict[str, Any]) -> Table:
-    table = _table("version", "trained on", "because", "log loss", "AUC", "against", "gate")
+    table = _table(
+        "version", "trained on", "because", "log loss", "AUC", "on the same days", "gate"
+    )
     for version in status["versions"]:
-        role = next(
-            (
-                f" @{alias}"
-                for alias in ("champion", "challenger")
-                if (status[alias] or {}).get("version") == version["version"]
-            ),
-            "",
-        )
+        rival = f"{version.get('rival', '?')} {version.get('rival_log_loss', '?')}"
         table.add_row(
-            f"{version['version']}{role}",
+            f"{version['version']}{_role(version, status)}",
             version["dataset"],
             version["trigger"],
             version.get("log_loss", "?"),
             version.get("auc", "?"),
-            f"{version.get('rival', '?')}: {version.get('rival_log_loss', '?')}",
+            rival,
             version.get("gate", "?"),
         )
     return table
+
+
+def _baselines(status: dict[str, Any]) -> Text:
+    lines = [
+        f"Version {version['version']} against its baselines, on its own hold-out: "
+        f"{version['baselines']}."
+        for version in status["versions"]
+        if "baselines" in version
+    ]
+    return Text("\n".join(lines))
+
+
+def _role(version: dict[str, Any], status: dict[str, Any]) -> str:
+    for alias in ("champion", "challenger"):
+        if (status[alias] or {}).get("version") == version["version"]:
+            return f" @{alias}"
+    return ""
 
 
 def _windows(windows: Sequence[Window]) -> Table:
@@ -80,7 +99,7 @@ def _windows(windows: Sequence[Window]) -> Table:
 def _story(champion: dict[str, Any], windows: Sequence[Window]) -> Text:
     """Say why it retrained, and what that was worth where people use it."""
     asked = next((w for w in windows if w.retrain["requested"]), None)
-    text = f"\nChampion now: version {champion['version']}. Why: {champion['reason']}."
+    text = f"Champion now: version {champion['version']}. Why: {champion['reason']}."
     if asked is None:
         return Text(text)
     after = next((w for w in windows if w.version != asked.version and _score(w)), None)
@@ -94,7 +113,7 @@ def _score(window: Window) -> str:
     live = window.live or {}
     if live.get("score") is None:
         return ""
-    return f"{live['score']:.3f}, of knowing nothing {live['threshold']:.3f}"
+    return f"{live['score']:.3f}, limit {live['threshold']:.3f}"
 
 
 def _table(*columns: str) -> Table:

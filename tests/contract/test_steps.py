@@ -22,7 +22,7 @@ def task_ids() -> set[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Step"
     ]
     named = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "step"]
-    return {name.value for name in named if isinstance(name, ast.Constant)}
+    return {str(name.value) for name in named if isinstance(name, ast.Constant)}
 
 
 def test_every_step_is_a_command() -> None:

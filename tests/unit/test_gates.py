@@ -10,6 +10,7 @@ from pipelines.policy import Promote, Retrain
 from pipelines.steps import promote, register, retrain
 
 GATE = Promote(
+    must_beat=["base_rate", "logistic_regression"],
     min_improvement=0.0,
     max_calibration_error=0.05,
     max_slice_regression=0.05,
@@ -21,6 +22,7 @@ GOOD: dict[str, Any] = {
     "rival": {"log_loss": 0.56},
     "difference": {"mean": -0.06, "low": -0.08, "high": -0.04},
     "worst_slice": {"slice": "carrier", "value": "HA", "rows": 300, "difference": 0.01},
+    "own_split": {"network": 0.51, "base_rate": 0.56, "logistic_regression": 0.52},
     "latency_seconds": 0.0005,
 }
 
@@ -42,8 +44,16 @@ def test_a_better_challenger_passes() -> None:
         {"challenger": {"log_loss": 0.5, "calibration_error": 0.06}},
         {"worst_slice": GOOD["worst_slice"] | {"difference": 0.06}},
         {"latency_seconds": 0.02},
+        {"own_split": GOOD["own_split"] | {"logistic_regression": 0.50}},
     ],
-    ids=["not surely better", "not a number", "badly calibrated", "a slice loses", "slow"],
+    ids=[
+        "not surely better",
+        "not a number",
+        "badly calibrated",
+        "a slice loses",
+        "slow",
+        "no better",
+    ],
 )
 def test_one_no_is_a_no_and_says_which(changed: dict[str, Any]) -> None:
     answers = promote.decide(GOOD | changed, GATE)
