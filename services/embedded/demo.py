@@ -48,7 +48,8 @@ class Teller:
         self.quiet()
         total = time.monotonic() - self.begun
         self.console.print(
-            f"[dim]{total:6.1f} s[/]  [green]ok[/] {stage:<28} [dim]{seconds:5.1f} s[/]  {escape(outcome)}",
+            f"[dim]{total:6.1f} s[/]  [green]ok[/] {stage:<28} [dim]{seconds:5.1f} s[/]  "
+            + escape(outcome),
             highlight=False,
             soft_wrap=True,
         )

@@ -14,7 +14,7 @@ from services.embedded.platform import Address
 
 def summarise(model: str, status: dict[str, Any], record: Record) -> Panel:
     """Lay out data, versions, windows, and why the champion is who it is."""
-    parts = [
+    parts: list[Table | Text] = [
         _data(status["datasets"]),
         _versions(status),
         _baselines(status),
