@@ -17,7 +17,8 @@ from services.embedded.settings import Embedded
 
 def up(settings: Embedded) -> int:
     """Run the platform until Ctrl-C or ``down``."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
+        signal.signal(number, signal.default_int_handler)
     try:
         with start(settings, lambda name, seconds: _say(f"{seconds:6.1f} s  {name}")) as platform:
             for name, reason in platform.without.items():
