@@ -78,7 +78,7 @@ def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[st
     rows = registry.read(dataset, since.isoformat())
     again = train(rows, model, params, lambda epoch, metrics: None)
     metrics = tracking.get_run(version.run_id).data.metrics
-    before = {name: metrics[f"holdout_{name}"] for name in COMPARED}
+    before = {name: metrics[f"holdout/{name}"] for name in COMPARED}
     after = {name: again.scores[NETWORK][name] for name in COMPARED}
     asked = holdout(rows, model, params)
     then, now = (asking.predict(g, asked) for g in (tracking.graph(version), again.graph))

@@ -9,7 +9,7 @@ from pipelines.scores import calibration_curve
 
 
 def calibration(answers: pd.DataFrame, label: str, models: Sequence[str]) -> Figure:
-    """Draw what each model said against what came, and how often it said so.
+    """Draw what each model said against what came, and how often the first of them said so.
 
     Args:
         answers: the label and one column of probabilities a model.
@@ -23,8 +23,8 @@ def calibration(answers: pd.DataFrame, label: str, models: Sequence[str]) -> Fig
     for model in models:
         curve = calibration_curve(answers[label], answers[model])
         above.plot(curve["said"], curve["came"], marker="o", label=model.replace("_", " "))
-        below.hist(answers[model], bins=40, range=(0, 1), histtype="step")
+    below.hist(answers[models[0]], bins=40, range=(0, 1))
     above.set(ylabel="share that came true", title="Calibration on the hold-out")
     above.legend()
-    below.set(xlabel="probability said", ylabel="rows")
+    below.set(xlabel="probability said", ylabel=f"rows, {models[0]}")
     return figure

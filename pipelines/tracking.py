@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pipelines.datasets import DatasetVersion
 
+KIND = ("mlflow.experimentKind", "custom_model_development")  # the UI opens as for training
 CHAMPION, CHALLENGER = "champion", "challenger"
 SIGNATURE_TYPES = {"string": "string", "long": "long", "double": "double"}
 
@@ -70,7 +71,8 @@ class Tracking:
     @contextmanager
     def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open a run; it ends as finished, or as failed when the block raises."""
-        mlflow.set_experiment(experiment)
+        found = mlflow.set_experiment(experiment)
+        self.client.set_experiment_tag(found.experiment_id, *KIND)
         with mlflow.start_run(run_name=name, tags=dict(tags)) as run:
             yield run.info.run_id
 

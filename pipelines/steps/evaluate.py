@@ -120,9 +120,9 @@ def own_split(metrics: Mapping[str, float]) -> dict[str, float]:
     baselines = {
         found[1]: value
         for name, value in metrics.items()
-        if (found := re.fullmatch("baseline_(.+)_log_loss", name))
+        if (found := re.fullmatch("baselines/(.+)/log_loss", name))
     }
-    return {NETWORK: metrics["holdout_log_loss"], **baselines}
+    return {NETWORK: metrics["holdout/log_loss"], **baselines}
 
 
 def _found(evaluation: dict[str, Any], rival: str) -> dict[str, str]:

@@ -32,14 +32,15 @@ def decide(evaluation: dict[str, Any], limits: Promote) -> list[Answer]:
     Without a champion the challenger is compared with the base rate, and no slices are.
     """
     scores, gain = evaluation["challenger"], evaluation["difference"]
-    rival = f"@{evaluation['champion_version']}" if evaluation["champion_version"] else "base rate"
+    champion = evaluation["champion_version"]
+    rival = f"version {champion}" if champion else "base rate"
     error, latency = scores["calibration_error"], evaluation["latency_seconds"]
     answers = [
         Answer(
             gain["high"] < -limits.min_improvement,
             f"log loss {scores['log_loss']:.4f}, {rival} {evaluation['rival']['log_loss']:.4f}: "
             f"difference {gain['low']:+.4f} to {gain['high']:+.4f}, "
-            f"wanted below {-limits.min_improvement:+.4f}",
+            f"wanted below {0 - limits.min_improvement:.4f}",
         ),
         Answer(
             error <= limits.max_calibration_error,

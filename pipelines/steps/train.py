@@ -228,7 +228,7 @@ def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> 
     data, params = model.policy.data, model.policy.train
     columns = {name: (c.type, not c.optional) for name, c in data.features.items()}
     tracking.log_metrics(
-        {f"rows_{part}": float(count) for part, count in trained.rows.items()}
+        {f"rows/{part}": float(count) for part, count in trained.rows.items()}
         | {
             "onnx_max_difference": trained.onnx_max_difference,
             "best_epoch": trained.best_epoch,
@@ -237,8 +237,8 @@ def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> 
         }
     )
     for name, each in trained.scores.items():
-        prefix = "holdout" if name == NETWORK else f"baseline_{name}"
-        tracking.log_metrics({f"{prefix}_{metric}": value for metric, value in each.items()})
+        group = "holdout" if name == NETWORK else f"baselines/{name}"
+        tracking.log_metrics({f"{group}/{metric}": value for metric, value in each.items()})
     table = pd.DataFrame(
         [{"model": name, **each} for name, each in trained.scores.items()]
     ).sort_values("log_loss")
