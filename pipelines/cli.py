@@ -48,28 +48,33 @@ QUIET = {
 
 
 def step(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
-    """Make a command of a step: print its result, turn its exceptions into exit codes."""
+    """Make a command of a step: its result is one line of JSON, the last."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
-        logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
-        os.environ |= QUIET
-        for room in ("pipelines", "monitoring"):  # the libraries' own progress would bury ours
-            logging.getLogger(room).setLevel(logging.INFO)
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        try:
-            result = command(*arguments, **options)
-        except Refused as refusal:
-            _end(f"refused: {refusal}", REFUSED)
-        except NothingToDo as reason:
-            _end(str(reason), NOTHING_TO_DO)
-        except Unavailable as error:
-            _end(str(error), FAILED)
-        except PolicyError as error:
-            _end(f"the policy is wrong: {error}", REFUSED)
+        result = _asked(lambda: command(*arguments, **options))
         typer.echo(json.dumps(result))
 
     return run
+
+
+def _asked(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Let our own rooms log, and turn the ways to end into exit codes."""
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
+    for room in ("pipelines", "monitoring"):  # the libraries' own progress would bury ours
+        logging.getLogger(room).setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", module="torch|mlflow|copyreg")  # theirs to mend
+    os.environ |= QUIET
+    try:
+        return question()
+    except Refused as refusal:
+        _end(f"refused: {refusal}", REFUSED)
+    except NothingToDo as reason:
+        _end(str(reason), NOTHING_TO_DO)
+    except Unavailable as error:
+        _end(str(error), FAILED)
+    except PolicyError as error:
+        _end(f"the policy is wrong: {error}", REFUSED)
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -220,17 +225,11 @@ def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     typer.echo(json.dumps(answer, indent=2) if as_json else render(answer))
 
 
-def _asked(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    os.environ |= QUIET
-    try:
-        return question()
-    except Refused as refusal:
-        _end(str(refusal), REFUSED)
-    except Unavailable as error:
-        _end(str(error), FAILED)
-
-
 def _show(answer: dict[str, Any], as_json: bool) -> None:
     import yaml
 
-    typer.echo(json.dumps(answer, indent=2) if as_json else yaml.safe_dump(answer, sort_keys=False))
+    typer.echo(
+        json.dumps(answer, indent=2)
+        if as_json
+        else yaml.safe_dump(answer, sort_keys=False, width=120)
+    )

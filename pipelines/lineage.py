@@ -45,7 +45,7 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
         "model_version": {
             "version": str(version),
             "promoted_at": tags.get("relay.promoted_at", ""),
-            "gate": tags.get("relay.gate.reasons", ""),
+            "gate": tags.get("relay.gate.reasons", "").splitlines(),
         },
         "run": {
             "run_id": version.run_id,
@@ -78,7 +78,7 @@ def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[st
     rows = registry.read(dataset, since.isoformat())
     again = train(rows, model, params, lambda epoch, metrics: None)
     metrics = tracking.get_run(version.run_id).data.metrics
-    before = {name: metrics[f"holdout/{name}"] for name in COMPARED}
+    before = {name: metrics.get(f"holdout/{name}") for name in COMPARED}
     after = {name: again.scores[NETWORK][name] for name in COMPARED}
     asked = holdout(rows, model, params)
     then, now = (asking.predict(g, asked) for g in (tracking.graph(version), again.graph))

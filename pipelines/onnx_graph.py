@@ -5,6 +5,7 @@ float32 for "double" (NaN = missing), and the output ``probability`` float32 [ba
 the features travels inside it, so training and serving cannot disagree.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,7 @@ def _export(network: nn.Module, category_count: int, number_count: int) -> Model
     example = Inputs(  # two rows: a batch of one would be taken for a constant
         torch.zeros((2, category_count), dtype=torch.int64), torch.zeros((2, number_count))
     )
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision, we do not
     program = torch.onnx.export(
         _WithSigmoid(network).eval(),
         (example.categories, example.numbers),
