@@ -3,11 +3,12 @@
 What cannot be asked is said to be away, with its address; it never looks healthy.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from monitoring.results import read_run
+from monitoring.results import MonitorRun, read_history, read_run
 from pipelines import models
 from pipelines.datasets import RegistryError
 from pipelines.settings import Settings
@@ -81,7 +82,25 @@ def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:
         dataset = datasets[-1] if datasets else None
     except RegistryError as error:
         datasets, dataset = [], {"error": str(error)}
-    return {"dataset": dataset, "datasets": datasets, **versions, "checks": run}
+    return {
+        "dataset": dataset,
+        "datasets": datasets,
+        **versions,
+        "checks": run,
+        "retrains": _retrains(read_history(settings.checks, name)),
+    }
+
+
+def _retrains(history: Iterable[MonitorRun]) -> list[dict[str, Any]]:
+    return [
+        {
+            "version": run.version,
+            "window_end": run.window_end.isoformat(),
+            "reason": run.retrain.reason,
+        }
+        for run in history
+        if run.retrain and run.retrain.requested
+    ]
 
 
 def _versions(name: str, settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import httpx
 
-from services.embedded.airflow_api import AirflowApi
+from services.embedded.airflow_api import ENDED, AirflowApi
 from services.embedded.environment import shared
 from services.embedded.platform import Platform
 
@@ -80,24 +80,31 @@ class Lap:
         self.trained: set[str] = set()
 
     def run(self) -> None:
-        """Ingest, train, serve; then month after month, until drift has made a new champion."""
+        """Ingest, train, serve; then month after month, until drift has made a new champion.
+
+        A lap that was cut short goes on from where it was; one that is made is not made again.
+        """
         self.dags_are_read()
-        champion = self.status()["champion"]
-        if champion is None:
-            champion = self.first_champion()
+        state = self.status()
+        if any(version["trigger"] == "retrain" for version in state["versions"]):
+            return
+        champion = state["champion"] or self.first_champion()
         self.served(champion["version"])
-        following = self.batches[self.batches.index(self.newest_batch()) + 1 :]
-        for batch in following:
-            window = self.month(batch)
-            if window.retrain["requested"]:
-                successor = self.retrained(window)
-                self.served(successor["version"])
-                self.after(following[following.index(batch) + 1 :])
-                return
-        raise LapError(
-            f"no drift has made a new champion until {self.newest_batch()}, where the feed ends; "
-            f"`make clean` begins again"
-        )
+        following = iter(self.batches[self.batches.index(self.newest_batch()) + 1 :])
+        while not self.asked(champion):
+            batch = next(following, None)
+            if batch is None:
+                raise LapError(
+                    f"nothing has asked for a retrain until {self.newest_batch()}, where the feed "
+                    f"ends; `make clean` begins again"
+                )
+            self.traffic(batch)
+            self.ingest(batch)
+            self.monitor(batch)
+        self.served(self.retrained(champion)["version"])
+        if batch := next(following, None):
+            self.traffic(batch)
+            self.monitor(batch)
 
     # The stages -----------------------------------------------------------------------------
 
@@ -106,7 +113,8 @@ class Lap:
         dags = [f"{self.model}_{name}" for name in DAGS]
         with self.stage("read the DAGs") as came:
             self.wait_for(lambda: self.knows_all(dags), f"Airflow to read {dags}")
-            self.trained = {run["dag_run_id"] for run in self.airflow.runs(f"{self.model}_train")}
+            runs = self.airflow.runs(f"{self.model}_train")
+            self.trained = {run["dag_run_id"] for run in runs if run["state"] in ENDED}
             came(", ".join(dags))
 
     def knows_all(self, dags: Sequence[str]) -> bool:
@@ -154,14 +162,12 @@ class Lap:
             self.wait_for(lambda: str(version) in served_versions(url), f"{url} to say {version}")
             came(f"{url} answers with version {version}")
 
-    def month(self, batch: str) -> Window:
-        """Replay a month, let its batch arrive, and judge its traffic."""
+    def traffic(self, batch: str) -> None:
+        """Replay a month; its batch arrives in the landing folder at its end."""
         with self.stage(f"traffic of {batch}") as came:
             came(self.simulate(batch, batch))
-        self.ingest(batch)
-        return self.monitor(batch)
 
-    def monitor(self, batch: str) -> Window:
+    def monitor(self, batch: str) -> None:
         """Trigger the monitor DAG and read what it found."""
         with self.stage(f"monitor {batch}") as came:
             run = self.airflow.trigger(f"{self.model}_monitor")
@@ -169,29 +175,25 @@ class Lap:
             window = read_window(batch, self.status()["checks"])
             self.record.windows.append(window)
             came(judgement(window))
-            return window
 
-    def retrained(self, window: Window) -> dict[str, Any]:
+    def asked(self, champion: dict[str, Any]) -> bool:
+        """Say whether a monitor, ours or a scheduled one, has asked to replace this champion."""
+        return any(r["version"] == str(champion["version"]) for r in self.status()["retrains"])
+
+    def retrained(self, before: dict[str, Any]) -> dict[str, Any]:
         """Watch the run that the monitor's verdict has triggered, until the gate has spoken."""
         with self.stage("retrain, as the monitor asked") as came:
-            before = self.status()["champion"]["version"]
             while True:
                 run = self.next_training()
                 tasks = self.watch("train", run, may_skip=True)
                 if tasks["train"]["state"] != "skipped":  # a new dataset alone trains nothing
                     break
             champion: dict[str, Any] = self.status()["champion"]
-            if champion["version"] == before or champion["trigger"] != "retrain":
-                raise LapError(f"{before} is still champion: {self.why_skipped(run, 'promote')}")
+            if champion["version"] == before["version"] or champion["trigger"] != "retrain":
+                why = self.why_skipped(run, "promote")
+                raise LapError(f"version {before['version']} is still champion: {why}")
             came(describe(champion))
             return champion
-
-    def after(self, following: Sequence[str]) -> None:
-        """Replay the month after the swap, to see what the new champion is worth."""
-        if following:
-            with self.stage(f"traffic of {following[0]}") as came:
-                came(self.simulate(following[0], following[0]))
-            self.monitor(following[0])
 
     # What the stages are made of ------------------------------------------------------------
 

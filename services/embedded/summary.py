@@ -19,7 +19,7 @@ def summarise(model: str, status: dict[str, Any], record: Record) -> Panel:
         _versions(status),
         _baselines(status),
         _windows(record.windows),
-        _story(status["champion"], record.windows),
+        _story(status, record.windows),
     ]
     spaced = [part for each in parts for part in (each, Text(""))]
     return Panel(Group(*spaced[:-1]), title=f"the loop of {model}", border_style="green")
@@ -96,16 +96,19 @@ def _windows(windows: Sequence[Window]) -> Table:
     return table
 
 
-def _story(champion: dict[str, Any], windows: Sequence[Window]) -> Text:
+def _story(status: dict[str, Any], windows: Sequence[Window]) -> Text:
     """Say why it retrained, and what that was worth where people use it."""
-    asked = next((w for w in windows if w.retrain["requested"]), None)
+    champion = status["champion"]
     text = f"Champion now: version {champion['version']}. Why: {champion['reason']}."
-    if asked is None:
-        return Text(text)
-    after = next((w for w in windows if w.version != asked.version and _score(w)), None)
-    text += f"\nLive log loss before: {_score(asked)} (version {asked.version}, {asked.batch})"
-    if after:
-        text += f"; after: {_score(after)} (version {after.version}, {after.batch})."
+    asked = next(iter(status["retrains"][-1:]), None)
+    scored = [window for window in windows if _score(window)]
+    if asked:
+        before = [window for window in scored if window.version == asked["version"]]
+        after = [window for window in scored if window.version == str(champion["version"])]
+        for when, found in (("before", before[-1:]), ("after", after[:1])):
+            for window in found:
+                text += f"\nLive log loss {when}: {_score(window)} (version {window.version}, "
+                text += f"{window.batch})."
     return Text(text)
 
 
