@@ -7,6 +7,8 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -79,6 +81,19 @@ def stay(platform: Platform, console: Console) -> None:
     signal.pause()
 
 
+@contextmanager
+def orderly(teller: Teller) -> Iterator[None]:
+    """Say so when we are told to stop, and then be deaf: a second Ctrl-C leaves nothing half."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        teller.quiet()
+        teller.console.print("stopping; a step that runs may take some seconds")
+        raise
+
+
 def main() -> int:
     """Give 0 if all went well, 1 with a message if not."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
@@ -93,7 +108,7 @@ def main() -> int:
         console.print(f"[dim]{seconds:6.1f} s[/]  [green]up[/] {name}", highlight=False)
 
     try:
-        with start(Embedded(), well) as platform:
+        with start(Embedded(), well) as platform, orderly(teller):
             lap(platform, console, teller)
             console.print(show_addresses(platform.addresses(), dict(platform.without)))
             if not once:
