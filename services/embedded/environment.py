@@ -78,7 +78,6 @@ def _tools(settings: Embedded) -> dict[str, str]:
         "CORE__FERNET_KEY_CMD": _print(secrets / "airflow-fernet"),
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets / "airflow-passwords.json"),
-        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # what a stop cut short is soon tried again
         "API__HOST": HOST,
         "API__PORT": str(settings.airflow_port),
         "API__BASE_URL": url,
