@@ -8,6 +8,7 @@ is done again on top of theirs. (https://dvc.org/doc/user-guide/project-structur
 """
 
 import logging
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -27,7 +28,11 @@ if TYPE_CHECKING:  # imports that cost seconds are made when they are needed
 
 BRANCH = "main"
 AUTHOR = ("-c", "user.name=Relay", "-c", "user.email=relay@localhost")
+UNSIGNED = ("-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false")  # nobody is there to unlock
 ATTEMPTS = 5
+OTHERS_FIRST = re.compile(  # what git says of a push where somebody else's came before
+    "fetch first|non-fast-forward|already exists|cannot lock ref|failed to update ref|old value"
+)
 
 
 class RegistryError(Unavailable):
@@ -98,6 +103,8 @@ class DataRegistry:
 
     def versions(self, name: str) -> list[DatasetVersion]:
         """List every version of a dataset, oldest first; empty if there is none."""
+        if self._is_new():
+            return []
         with self._clone() as clone:
             tags = _git(clone, "tag", "--list", f"{name}/v*").split()
             found = [_describe(clone, name, tag) for tag in tags]
@@ -134,6 +141,9 @@ class DataRegistry:
             RegistryError: git or DVC failed, or others were always faster.
 
         """
+        if self._is_new():
+            self._create()
+        lost = ""
         for _ in range(ATTEMPTS):
             with self._clone() as clone:
                 held = self._newest(clone, name)
@@ -141,9 +151,10 @@ class DataRegistry:
                     return held
                 version = held.version + 1 if held else 1
                 self._add(clone, name, (*(held.batches if held else ()), batch), rows)
-                if self._push(clone, f"{name}/v{version}", f"{name}: add {batch.name}"):
+                lost = self._push(clone, f"{name}/v{version}", f"{name}: add {batch.name}")
+                if not lost:
                     return _describe(clone, name, f"{name}/v{version}")
-        raise RegistryError(f"{self.url}: {ATTEMPTS} pushes of {batch.name} lost to others")
+        raise RegistryError(f"{ATTEMPTS} pushes of {batch.name} lost to others, the last: {lost}")
 
     def _newest(self, clone: Path, name: str) -> DatasetVersion | None:
         tags = _git(clone, "tag", "--list", f"{name}/v*").split()
@@ -166,20 +177,38 @@ class DataRegistry:
         content["meta"] = {"batches": [asdict(batch) for batch in batches]}
         pointer.write_text(yaml.safe_dump(content, sort_keys=False))
 
-    def _push(self, clone: Path, tag: str, message: str) -> bool:
+    def _push(self, clone: Path, tag: str, message: str) -> str:
+        """Make commit and tag, and push both or neither; say what came before, if anything did."""
         _git(clone, "add", "--all")
-        _git(clone, *AUTHOR, "commit", "--quiet", "--message", message)
-        _git(clone, *AUTHOR, "tag", "--annotate", tag, "--message", message)
-        push = ["git", "-C", str(clone), "push", "--quiet", "--atomic", "origin", BRANCH, tag]
-        done = subprocess.run(push, capture_output=True, text=True, check=False)
-        if done.returncode and not re.search("rejected|failed to (push|update)", done.stderr):
-            raise RegistryError(f"git push to {self.url}: {done.stderr.strip()}")
-        return done.returncode == 0
+        _git(clone, *AUTHOR, *UNSIGNED, "commit", "--quiet", "--message", message)
+        _git(clone, *AUTHOR, *UNSIGNED, "tag", "--annotate", tag, "--message", message)
+        try:
+            _git(clone, "push", "--quiet", "--atomic", "origin", BRANCH, tag)
+        except RegistryError as error:
+            if not OTHERS_FIRST.search(str(error)):
+                raise RegistryError(f"{self.url}: {error}") from error
+            return str(error)
+        return ""
+
+    def _is_new(self) -> bool:
+        elsewhere = re.match("[^/]+:", self.url)  # git's rule: https://..., host:path
+        return not elsewhere and not Path(self.url).exists()
+
+    def _create(self) -> None:
+        """Make a local registry appear at once, whole; or leave the one that others just made."""
+        place = Path(self.url)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".new-", dir=place.parent) as folder:
+                new = Path(folder) / "registry"
+                _git(Path(), "init", "--quiet", "--bare", "--initial-branch", BRANCH, str(new))
+                new.rename(place)
+        except OSError as error:
+            if not place.exists():
+                raise RegistryError(f"{self.url} cannot be made: {error}") from error
 
     @contextmanager
     def _clone(self) -> Iterator[Path]:
-        if "://" not in self.url and not Path(self.url).exists():
-            _git(Path(), "init", "--quiet", "--bare", "--initial-branch", BRANCH, self.url)
         with TemporaryDirectory(prefix="relay-data-") as folder:
             clone = Path(folder) / "registry"
             _git(Path(), "clone", "--quiet", self.url, str(clone))
@@ -204,8 +233,8 @@ class DataRegistry:
         try:
             with Repo(str(clone)) as repo:
                 yield repo
-        except DvcException as error:
-            raise RegistryError(f"DVC on {self.url}: {error}") from error
+        except (DvcException, OSError) as error:  # a remote's or cache's OSError comes as it is
+            raise RegistryError(f"DVC on {self.url}, remote {self.remote}: {error}") from error
 
 
 def is_held(version: DatasetVersion, batch: Batch) -> bool:
@@ -243,8 +272,12 @@ def _number(tag: str) -> int:
 
 def _git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+        ["git", "-C", str(folder), *arguments],
+        env=os.environ | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"},  # we read it, nobody answers
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
-        raise RegistryError(f"git {arguments[0]}: {done.stderr.strip()}")
+        raise RegistryError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
