@@ -4,10 +4,12 @@ Values are read as text and converted column by column, so that a fault can name
 row and the value, and nothing is guessed.
 """
 
+import gzip
 import hashlib
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pipelines.policy import ColumnType, Data
@@ -36,7 +38,7 @@ def read(path: Path, data: Data) -> pd.DataFrame:
         raise BatchError([f"the file is cut off or damaged: {error}"]) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise BatchError([f"the file is not CSV: {error}"]) from error
-    except OSError as error:
+    except gzip.BadGzipFile as error:  # any other OSError is the disk's, and may pass
         raise BatchError([f"the file cannot be read: {error}"]) from error
     faults = _column_faults(text, data)
     if not len(text):
@@ -76,7 +78,7 @@ def _convert(text: "pd.Series[str]", kind: ColumnType) -> tuple["pd.Series", lis
     if kind == "time":
         values = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
     else:
-        values = pd.to_numeric(text, errors="coerce")
+        values = pd.to_numeric(text, errors="coerce").replace([np.inf, -np.inf], np.nan)
     bad = text[text.notna() & values.isna()]
     if kind == "long":
         bad = pd.concat([bad, text[values.notna() & (values % 1 != 0)]])

@@ -40,6 +40,14 @@ class Column(Section):
         """True if a request may leave the feature out: batches have gaps in it too."""
         return self.max_missing_share > 0
 
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        if self.feature and self.type == "time":
+            raise ValueError("a time cannot be a feature: take its hour, weekday, ... as columns")
+        if self.feature and self.type == "long" and self.optional:
+            raise ValueError("a whole number cannot be missing from a request: make it a double")
+        return self
+
 
 class Data(Section):
     """The batch: the columns that name and date a row, and every column's type and bounds."""
@@ -77,8 +85,17 @@ class Train(Section):
     weight_decay: float = Field(ge=0)
     patience: int = Field(ge=1)
     seed: int
-    slices: list[str]
+    slices: list[str] = Field(min_length=1)
     network: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _days_are_left_to_learn_from(self) -> Self:
+        if self.history_days <= self.validation_days + self.holdout_days:
+            raise ValueError(
+                f"history_days ({self.history_days}) must be more than validation_days and "
+                f"holdout_days together ({self.validation_days} + {self.holdout_days})"
+            )
+        return self
 
 
 class Register(Section):
@@ -130,8 +147,11 @@ class Policy(Section):
     retrain: Retrain
 
     @model_validator(mode="after")
-    def _limits_are_about_features(self) -> Self:
+    def _names_are_columns(self) -> Self:
         self.monitor.refuse_unknown_columns(self.data.features)
+        named = [self.data.id, self.data.event_time, *self.train.slices]
+        if absent := [name for name in named if name not in self.data.columns]:
+            raise ValueError(f"data.columns lacks {', '.join(absent)}, named elsewhere")
         return self
 
 
@@ -146,8 +166,12 @@ def read(path: Path) -> Policy:
     try:
         return Policy.model_validate(content)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (found {fault['input']!r:.60})"
-            for fault in error.errors()
-        ]
-        raise PolicyError(f"{path}: " + "; ".join(faults)) from error
+        raise PolicyError(f"{path}: {faults(error)}") from error
+
+
+def faults(error: ValidationError) -> str:
+    """Say key, reason and value of every fault, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']} (found {fault['input']!r:.60})"
+        for fault in error.errors()
+    )

@@ -77,10 +77,12 @@ def evaluate(model: Model, settings: Settings, tracking: Tracking, number: int) 
     """Compare a version with the champion, or with the base rate before the first champion.
 
     Both answer the newest labelled days of the newest dataset version, which training holds out.
+    Asked again after its promotion, a version is compared with the champion that it took over from.
     """
     version, champion = tracking.version(model.name, number), tracking.aliased(model.name, CHAMPION)
     if champion and champion.version == number:
-        champion = None  # asked again after its promotion
+        before = version.tags.get("relay.predecessor")
+        champion = tracking.version(model.name, int(before)) if before else None
     tag, holdout = newest_labelled(model, settings)
     metrics = tracking.get_run(version.run_id).data.metrics
     ask = asking.session(tracking.graph(version))

@@ -10,7 +10,7 @@ from pipelines.models import Model
 from pipelines.policy import Promote
 from pipelines.steps.evaluate import EVALUATION
 from pipelines.steps.train import NETWORK
-from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
+from pipelines.tracking import CHALLENGER, CHAMPION, ModelVersion, Tracking
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,10 @@ def decide(evaluation: dict[str, Any], limits: Promote) -> list[Answer]:
     for name in limits.must_beat:
         text = f"on its own split {own[NETWORK]:.4f}, {name.replace('_', ' ')} {own[name]:.4f}"
         answers.append(Answer(own[NETWORK] < own[name], text))
+    if evaluation["champion_version"] and not evaluation["worst_slice"]:
+        answers.append(
+            Answer(False, "no slice has evaluate.min_slice_rows rows: none was compared")
+        )
     if worst := evaluation["worst_slice"]:
         answers.append(
             Answer(
@@ -77,7 +81,7 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
     champion = tracking.aliased(model.name, CHAMPION)
     result = {"step": "promote", "model": model.name, "version": number}
     if champion and champion.version == number:
-        tracking.drop_alias(model.name, CHALLENGER)
+        _drop_challenger(version, tracking)
         return result | {"champion": number, "reasons": version.tags.get("relay.gate.reasons", "")}
     evaluation = tracking.fetch_json(version.run_id, EVALUATION.format(version=number))
     if evaluation["champion_version"] != (champion.version if champion else None):
@@ -95,5 +99,10 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
     if not passed:
         raise NothingToDo(f"{version} stays @{CHALLENGER}: {reasons}")
     tracking.set_alias(version, CHAMPION)
-    tracking.drop_alias(model.name, CHALLENGER)
+    _drop_challenger(version, tracking)
     return result | {"champion": number, "reasons": reasons}
+
+
+def _drop_challenger(version: ModelVersion, tracking: Tracking) -> None:
+    if tracking.aliased(version.model, CHALLENGER) == version:  # a newer one stays what it is
+        tracking.drop_alias(version.model, CHALLENGER)

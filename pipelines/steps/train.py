@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from pipelines import environment
-from pipelines.exits import NothingToDo
+from pipelines.exits import NothingToDo, Refused
 from pipelines.models import Model
-from pipelines.policy import Train
+from pipelines.policy import Train, faults
 from pipelines.settings import Settings
 from pipelines.splits import Split, split_by_time
 from pipelines.steps.ingest import data_registry
@@ -128,11 +129,12 @@ def run_train(
 
     Raises:
         NothingToDo: there is too little data, or new data alone does not train (policy).
+        Refused: the overrides are not what a policy may say.
 
     """
     registry = data_registry(settings)
     version = registry.get(model.name, dataset) if dataset else registry.latest(model.name)
-    params = Train.model_validate(model.policy.train.model_dump() | dict(overrides))
+    params = _change(model.policy.train, overrides)
     _refuse_needless(model, version, tracking, params, trigger)
     assert version is not None  # noqa: S101  said above
     if done := _earlier_attempt(model, settings, tracking):
@@ -167,6 +169,13 @@ def run_train(
     summary = {name: round(each["log_loss"], 4) for name, each in trained.scores.items()}
     log.info("log loss on the hold-out: %s", summary)
     return {"step": "train", "model": model.name, "run_id": run_id, "log_loss": summary}
+
+
+def _change(params: Train, overrides: Mapping[str, Any]) -> Train:
+    try:
+        return Train.model_validate(params.model_dump() | dict(overrides))
+    except ValidationError as error:
+        raise Refused(f"train cannot be run so: {faults(error)}") from error
 
 
 def holdout(rows: pd.DataFrame, model: Model, params: Train) -> pd.DataFrame:

@@ -182,7 +182,7 @@ def test_a_version_is_found_by_tag_and_by_revision(tmp_path: Path) -> None:
     registry = open_registry(tmp_path)
     version = publish(registry, 1)
     assert registry.get("numbers", "numbers/v1") == registry.get("numbers", version.revision)
-    with pytest.raises(RegistryError, match="'numbers' has no version 'numbers/v9' in .*registry"):
+    with pytest.raises(RegistryError, match=r"'numbers' has no version 'numbers/v9' in .*registry"):
         registry.get("numbers", "numbers/v9")
 
 
@@ -213,7 +213,7 @@ def test_a_remote_that_cannot_be_written_makes_no_version(tmp_path: Path) -> Non
 def test_a_remote_that_lost_its_data_is_said(tmp_path: Path) -> None:
     version = publish(open_registry(tmp_path), 1)
     shutil.rmtree(tmp_path / "remote")
-    with pytest.raises(RegistryError, match="registry.git"):
+    with pytest.raises(RegistryError, match="registry"):
         open_registry(tmp_path, "empty").read(version)
 
 
