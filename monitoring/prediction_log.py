@@ -189,7 +189,7 @@ def _decode(folder: Path, kind: type[_T], containing: bytes = b"") -> Iterator[_
                 if containing in line and line.endswith(b"\n"):
                     try:
                         yield decoder.decode(line)
-                    except msgspec.DecodeError as error:
+                    except ValueError as error:  # no JSON, no record, no UTF-8
                         raise DamagedLogError(f"{path}:{number}: {error}") from error
 
 

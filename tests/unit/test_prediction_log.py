@@ -120,6 +120,14 @@ def test_a_damaged_line_inside_is_an_error_and_not_a_missing_row(tmp_path: Path)
         read_predictions(tmp_path, "flights")
 
 
+def test_bytes_that_are_no_text_are_named_too(tmp_path: Path) -> None:
+    PredictionLog(tmp_path).append([record("a")])
+    segment = Segments(tmp_path)()[0]
+    segment.write_bytes(segment.read_bytes().replace(b'"id":"a"', b'"id":"\xff"'))
+    with pytest.raises(prediction_log.DamagedLogError, match=f"{segment.name}:1"):
+        read_predictions(tmp_path, "flights")
+
+
 def test_a_full_disk_raises_and_leaves_no_part_of_the_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
