@@ -47,7 +47,7 @@ def read_plan(arguments: Sequence[str] | None = None) -> Plan:
     add("--seed", type=int, default=0, help="which rows are in the sample")
     add("--rate", type=_positive, default=0.0, help="requests a second, 0: as fast as possible")
     add("--speed", type=_positive, default=0.0, help="event seconds a second, 0: as fast")
-    add("--connections", type=int, default=16, help="requests that are under way at once")
+    add("--connections", type=_count, default=16, help="requests that are under way at once")
     add("--requests", action=BooleanOptionalAction, default=True, help="or only land batches")
     add("--once", action="store_true", help="end after the last batch, instead of staying")
     add("--restart", action="store_true", help="from the beginning, instead of where it was")
@@ -58,6 +58,12 @@ def _share(text: str) -> float:
     if not 0 < float(text) <= 1:
         raise ArgumentTypeError(f"{text} is not a share: want more than 0, at most 1")
     return float(text)
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
 
 
 def _positive(text: str) -> float:

@@ -82,7 +82,9 @@ def test_a_plan_says_what_the_feed_has() -> None:
         Plan("flights", "b", "a").months(["a", "b"])
 
 
-@pytest.mark.parametrize("wrong", ["--sample 0", "--sample 2", "--rate -1", "--rate nan", ""])
+@pytest.mark.parametrize(
+    "wrong", ["--sample 0", "--sample 2", "--rate -1", "--rate nan", "--connections 0", ""]
+)
 def test_a_wrong_command_line_is_refused(wrong: str) -> None:
     model = ["--model", "flights"] if wrong else []
     with pytest.raises(SystemExit) as ended:
