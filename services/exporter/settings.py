@@ -1,16 +1,24 @@
 """The environment (prefix `RELAY_`) in, where to read and where to listen out."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ExporterSettings(BaseSettings):
-    """Every field has the variable `RELAY_<FIELD>`."""
+    """Every field has the variable `RELAY_<FIELD>`; `checks` lies under `home` if not given."""
 
-    model_config = SettingsConfigDict(env_prefix="RELAY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="RELAY_", extra="ignore")
 
-    checks: Path = Field(default=Path(".relay/checks"), description="newest monitor run per model")
+    home: Path = Path(".relay")
+    checks: Path = Field(default=Path(), description="newest monitor run per model")
     exporter_host: str = "127.0.0.1"
     exporter_port: int = Field(default=9101, ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _derive_from_home(self) -> Self:
+        if self.checks == Path():
+            self.checks = self.home / "checks"
+        return self

@@ -47,7 +47,7 @@ RUN = MonitorRun(
 
 
 def exporter(home: Path, port: int) -> AbstractContextManager[Program]:
-    env = {"RELAY_CHECKS": str(home / "checks"), "RELAY_EXPORTER_PORT": str(port)}
+    env = {"RELAY_HOME": str(home), "RELAY_EXPORTER_PORT": str(port)}
     command = [sys.executable, "-m", "services.exporter"]
     return running(command, env, f"http://{HOST}:{port}", "/metrics", home / "exporter.log")
 
