@@ -34,7 +34,7 @@ bench: install  ## where a lap's time goes
 
 clean:  ## forget all state; stops a running platform first
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services.embedded down; fi
-	rm -rf $(or $(RELAY_HOME),.relay)
+	rm -rf "$(or $(RELAY_HOME),.relay)"
 
 distclean: clean  ## and the environments
 	rm -rf .venv .venv-airflow .venv-uv .mypy_cache .pytest_cache .ruff_cache
