@@ -27,9 +27,11 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
 
 def _lenient(body: bytes, error: Exception) -> Any:
     try:
-        return json.loads(body)
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair fits in no log
     except (ValueError, RecursionError):
         raise RequestError(400, f"the body is not JSON: {error}") from error
+    return value
 
 
 def _convert(value: Any, kind: Any) -> Any:

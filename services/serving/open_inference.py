@@ -3,12 +3,11 @@
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
 
-import math
 from typing import Any
 
 import msgspec
 
-from services.serving.errors import RequestError, shown
+from services.serving.errors import RequestError
 from services.serving.json_body import decode
 from services.serving.queries import Outputs, Query, checked_id, checked_time
 from services.serving.signature import Columns, Field, Signature
@@ -39,8 +38,8 @@ class _Output(msgspec.Struct):
 class _Request(msgspec.Struct):
     inputs: list[_Tensor]
     id: str | None = None
-    parameters: dict[str, Any] = {}
-    outputs: list[_Output] = []
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Output] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Request)
@@ -55,13 +54,13 @@ def read_query(body: bytes, signature: Signature) -> Query:
             raise RequestError(400, f"field {tensor.name!r} is given twice", tensor.name)
         columns[tensor.name] = _rows(tensor, signature.field(tensor.name))
     rows = signature.check(columns)
-    event_time = request.parameters.get("event_time")
+    event_time = (request.parameters or {}).get("event_time")
     return Query(
         id=checked_id(request.id),
         columns=columns,
         rows=rows,
         event_time=None if event_time is None else checked_time(event_time, "event_time"),
-        wanted_outputs=tuple(output.name for output in request.outputs),
+        wanted_outputs=tuple(output.name for output in request.outputs or ()),
     )
 
 
@@ -106,18 +105,4 @@ def _rows(tensor: _Tensor, field: Field) -> list[Any]:
         trailing = field.shape
     if not shape or shape[0] < 1 or tuple(shape[1:]) != trailing:
         raise field.refusal(shape, f"shape {[-1, *field.shape]} with one row or more")
-    data = _flat(tensor.data, shape, field)
-    if len(data) != math.prod(shape):
-        raise field.refusal(f"{len(data)} values", f"{math.prod(shape)}, as shape {shape} says")
-    if not field.shape:
-        return data
-    return [data[start : start + field.size] for start in range(0, len(data), field.size)]
-
-
-def _flat(data: list[Any], shape: list[int], field: Field) -> list[Any]:
-    if len(shape) < 2 or not data or not isinstance(data[0], list):
-        return data
-    for part in data:
-        if not isinstance(part, list) or len(part) != shape[1]:
-            raise field.refusal(shown(part), f"data nested as shape {shape} says, or flat")
-    return [value for part in data for value in _flat(part, shape[1:], field)]
+    return field.rows(tensor.data, shape)

@@ -4,6 +4,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html. No SDK, which would 
 than everything else here together.
 """
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -14,6 +15,7 @@ from services.serving.catalog import ALIASES, Alias
 from services.serving.errors import LoadError
 from services.serving.predictor import VersionRef
 
+_FOLDER_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]+")
 Wanted = dict[str, dict[Alias, VersionRef]]
 _API = "/api/2.0/mlflow/"
 _ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -49,6 +51,9 @@ class Registry:
 
     async def fetch(self, ref: VersionRef, folder: Path) -> None:
         """Download a version's files into a folder. Raises LoadError, RegistryAwayError."""
+        if not _FOLDER_NAME.fullmatch(ref.model):
+            message = f"the model's name {ref.model!r} cannot be a folder's, as the prediction log "
+            raise LoadError(message + "needs: want no '/' or control character, no '.' in front")
         found = await self._get(
             _API + "model-versions/get-download-uri", {"name": ref.model, "version": ref.version}
         )

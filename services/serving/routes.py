@@ -51,7 +51,7 @@ def protocol_of(path: str) -> Protocol:
     """Sort a path, for metrics and for how an error looks."""
     if path.startswith("/v2/models/"):
         return "v2"
-    if path in ("/invocations", "/ping", "/version"):
+    if path in ("/invocations", "/ping", "/health", "/version"):
         return "mlflow"
     return "labels" if path.startswith("/v1/") else "health"
 
@@ -81,18 +81,23 @@ class Routes:
                 _want("POST", method)
                 return self._take_labels(request, model)
             case parts:
+                reply = self._tell(parts)
                 _want("GET", method)
-                return self._tell(parts)
+                return reply
 
     async def _infer(self, request: Request, model: str, version: str | None) -> Reply:
         target = self._catalog.find(model, version)
+        if "inference-header-content-length" in request.headers:
+            message = "binary tensors are not taken, want JSON: set binary_data=False in the client"
+            raise RequestError(400, message)
         query = open_inference.read_query(request.body, target.predictor.model.signature)
         outputs = await self._ask(target, query)
         content = open_inference.answer(query, outputs, model, target.predictor.ref.version)
         return self._reply(content, target, query)
 
     async def _invoke(self, request: Request) -> Reply:
-        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+        kind = request.headers.get("content-type", "application/json")
+        kind = kind.partition(";")[0].strip().lower()
         if kind != "application/json":
             raise RequestError(415, f"content-type: got {kind!r}, want application/json")
         chosen = parse_qs(request.query).get("model", [""])[0] or self._catalog.only()
@@ -128,7 +133,7 @@ class Routes:
             case ["ready"] | ["v2", "health", "ready"]:
                 self._catalog.any()
                 return Reply(b'{"ready":true}')
-            case ["ping"]:
+            case ["ping"] | ["health"]:
                 self._catalog.any()
                 return Reply(b"\n")
             case ["version"]:

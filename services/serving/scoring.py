@@ -12,7 +12,7 @@ import msgspec
 from services.serving.errors import RequestError, shown
 from services.serving.json_body import decode
 from services.serving.queries import Outputs, Query, checked_id
-from services.serving.signature import Columns, Signature
+from services.serving.signature import Columns, Field, Signature
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 _DECODER = msgspec.json.Decoder(dict[str, Any])
@@ -34,7 +34,9 @@ def read_query(body: bytes, signature: Signature, id: str | None) -> Query:  # n
     if signature.tabular:
         columns = {name: _missing_as_none(values) for name, values in columns.items()}
     else:
-        columns = {name: [_flat(row) for row in rows] for name, rows in columns.items()}
+        columns = {
+            name: _tensor_rows(rows, signature.field(name)) for name, rows in columns.items()
+        }
     rows = signature.check(columns)
     return Query(id=checked_id(id), columns=columns, rows=rows)
 
@@ -88,9 +90,5 @@ def _missing_as_none(values: list[Any]) -> list[Any]:
     return [None if isinstance(v, float) and math.isnan(v) else v for v in values]
 
 
-def _flat(value: Any) -> Any:
-    if isinstance(value, list) and any(isinstance(part, list) for part in value):
-        return [
-            leaf for part in value for leaf in (_flat(part) if isinstance(part, list) else [part])
-        ]
-    return value
+def _tensor_rows(rows: list[Any], field: Field) -> list[Any]:
+    return field.rows(rows, [len(rows), *field.shape])

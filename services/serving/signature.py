@@ -6,7 +6,8 @@ the datatypes are those of the Open Inference Protocol V2.
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from services.serving.errors import LoadError, RequestError, shown
 
 Columns = dict[str, list[Any]]
+MAX_ROWS = 100_000  # of a request: about a second, in which nobody else is answered
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,25 @@ class Field:
             wanted = f"a finite {self.kind.name} from {self.low:g} to {self.high:g}{hint}"
             raise self.refusal(value, wanted, row)
 
+    def rows(self, data: list[Any], shape: Sequence[int]) -> list[Any]:
+        """Cut data, flat or nested as the shape says, into one value (or flat list) a row."""
+        flat = self._flat(data, shape)
+        if len(flat) != math.prod(shape):
+            wanted = f"as many as shape {shown(list(shape))} says"
+            raise self.refusal(f"{len(flat)} values", wanted)
+        if not self.shape:
+            return flat
+        return [flat[start : start + self.size] for start in range(0, len(flat), self.size)]
+
+    def _flat(self, data: list[Any], shape: Sequence[int]) -> list[Any]:
+        if len(shape) < 2 or not data or not isinstance(data[0], list):
+            return data
+        for part in data:
+            if not isinstance(part, list) or len(part) != shape[1]:
+                wanted = f"data nested as shape {shown(list(shape))} says, or flat"
+                raise self.refusal(part, wanted)
+        return [value for part in data for value in self._flat(part, shape[1:])]
+
     def refusal(self, value: object, wanted: str, row: int | None = None) -> RequestError:
         """Say what is wrong with this field."""
         place = f"field {self.name!r}" if row is None else f"field {self.name!r}, row {row}"
@@ -135,6 +156,8 @@ class Signature:
             if len(values) != rows:
                 message = f"field {name!r} has {len(values)} rows, field {first!r} has {rows}"
                 raise RequestError(400, message + ": want as many in each", name)
+        if rows > MAX_ROWS:
+            raise RequestError(413, f"there are {rows} rows, want at most {MAX_ROWS}: send fewer")
         if not rows:
             raise RequestError(400, f"there are no rows, want one or more of: {[*self.fields]}")
         return rows

@@ -113,6 +113,32 @@ def test_an_unknown_model_or_version_is_not_found(
     assert "is not served" in response.text or "no version '9'" in response.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v2/models/flights/inferr", 404),
+        ("POST", "/v2/repository/index", 404),
+        ("POST", "/v2/models/flights", 405),
+        ("GET", INFER, 405),
+    ],
+)
+def test_a_wrong_path_is_not_found_and_a_wrong_method_is_named(
+    registry: str, serving: Program, method: str, path: str, status: int
+) -> None:
+    serves(serving, "1")
+    response = httpx.request(method, serving.url + path)
+    assert response.status_code == status
+    assert ("there is nothing at" if status == 404 else "method: got") in response.json()["error"]
+
+
+def test_binary_tensors_are_refused_with_the_way_out(registry: str, serving: Program) -> None:
+    serves(serving, "1")
+    header = {"inference-header-content-length": "2"}
+    response = httpx.post(serving.url + INFER, content=b"{}\0\0\0\1", headers=header)
+    assert response.status_code == 400
+    assert "binary_data=False" in response.json()["error"]
+
+
 def test_invocations_answer_what_mlflow_answers(registry: str, serving: Program) -> None:
     import mlflow
 
@@ -136,7 +162,11 @@ def test_invocations_answer_what_mlflow_answers(registry: str, serving: Program)
         assert [list(row) for row in got] == [list(row) for row in wanted]
         for mine, theirs in zip(got, wanted, strict=True):
             assert mine["probability"] == pytest.approx(theirs["probability"], abs=1e-7)
+    header = {"content-type": "Application/JSON; charset=utf-8"}
+    content = json.dumps(bodies[0]).encode()
+    assert httpx.post(serving.url + "/invocations", content=content, headers=header).is_success
     assert serving.answers("/ping")
+    assert serving.answers("/health")
     assert serving.get("/version").text == mlflow.__version__
 
 
@@ -333,6 +363,20 @@ def test_a_champion_that_cannot_be_loaded_never_serves(
     assert all(why in line["error"] for line in said)
     set_alias(registry, "flights", "champion", "2")
     serves(serving, "2")
+
+
+def test_a_name_that_no_folder_can_have_is_not_loaded(
+    mlflow_server: Program, serving: Program, tmp_path: Path
+) -> None:
+    register(mlflow_server.url, ".new-model", small_model())
+    try:
+        set_alias(mlflow_server.url, ".new-model", "champion", "1")
+        failures = "relay_serving_load_failures_total"
+        wait_for(lambda: serving.metric(failures, model=".new-model") > 1, "a second try")
+        assert "cannot be a folder's" in serving.output.read_text()
+        assert not list((tmp_path / "serving").glob(".new-model*"))
+    finally:
+        delete(mlflow_server.url, ".new-model")
 
 
 def test_a_model_appears_and_goes_without_a_restart(

@@ -64,6 +64,18 @@ def test_an_optional_field_may_be_missing(tensors: tuple[dict[str, Any], ...]) -
     assert query.id
 
 
+def test_what_clients_leave_empty_may_be_null() -> None:
+    query = v2(CARRIER, HOUR, id=None, parameters=None, outputs=None)
+    assert (query.event_time, query.wanted_outputs) == (None, ())
+
+
+def test_more_rows_than_others_can_wait_for_are_refused() -> None:
+    hours = HOUR | {"shape": [100_001], "data": [6] * 100_001}
+    with pytest.raises(RequestError, match="100001 rows, want at most 100000") as refusal:
+        v2(CARRIER | {"shape": [100_001], "data": ["UA"] * 100_001}, hours)
+    assert refusal.value.status == 413
+
+
 @pytest.mark.parametrize("data", [["UA", "AA"], [["UA"], ["AA"]]], ids=["flat", "nested"])
 def test_a_column_may_come_as_a_matrix_of_one_column(data: list[Any]) -> None:
     hour = HOUR | {"shape": [2, 1], "data": [[6], [7]]}
@@ -90,9 +102,10 @@ BAD = {
     "datatype": ((CARRIER, HOUR | {"datatype": "FP64"}), "hour", "got 'FP64', want datatype INT64"),
     "rank": ((CARRIER | {"shape": [1, 1, 1]}, HOUR), "carrier", "want shape [-1]"),
     "negative": ((CARRIER | {"shape": [-1]}, HOUR), "carrier", "got [-1], want shape"),
-    "huge": ((CARRIER | {"shape": [10**18]}, HOUR), "carrier", "got '1 values', want 10000000"),
+    "huge": ((CARRIER | {"shape": [10**18]}, HOUR), "carrier", "got '1 values', want as many"),
+    "beyond any": ((CARRIER | {"shape": [10**4300 - 1]}, HOUR), "carrier", "got '1 values'"),
     "no rows": ((CARRIER | {"shape": [0], "data": []}, HOUR), "carrier", "one row or more"),
-    "too few": ((CARRIER | {"shape": [2]}, HOUR), "carrier", "got '1 values', want 2"),
+    "too few": ((CARRIER | {"shape": [2]}, HOUR), "carrier", "got '1 values', want as many"),
     "rows differ": (
         (CARRIER, HOUR | {"shape": [2], "data": [6, 7]}),
         "hour",
@@ -126,7 +139,18 @@ def test_an_event_time_says_when_and_where(when: object) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff\xfe", b"[" * 10_000, b'{"a":' * 10_000, b"null", b"[]", b"{}", b'"x"'],
+    [
+        b"",
+        b"{",
+        b'{"id": "\\ud800"}',
+        b"\xff\xfe",
+        b"[" * 10_000,
+        b'{"a":' * 10_000,
+        b"null",
+        b"[]",
+        b"{}",
+        b'"x"',
+    ],
     ids=repr,
 )
 def test_what_is_no_request_is_refused(body: bytes) -> None:
@@ -150,6 +174,21 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 )
 def test_every_scoring_format_becomes_the_same_columns(body: dict[str, Any]) -> None:
     assert invocations(**body).columns == {"carrier": ["UA"], "hour": [6], "temp": [None]}
+
+
+@pytest.mark.parametrize("form", ["inputs", "instances"])
+def test_a_tensor_is_nested_as_its_shape(form: str) -> None:
+    def rows(value: object) -> list[Any]:
+        body = json.dumps({form: value}).encode()
+        return scoring.read_query(body, TENSOR, None).columns["x"]
+
+    assert rows([[[1, 2], [3, 4]], [[5, 6], [7, 8]]]) == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    deep: object = 1
+    for _ in range(900):
+        deep = [deep]
+    for wrong in (deep, [1, 2, 3, 4], [[1, 2, 3, 4]], [[[1, 2], 3]]):
+        with pytest.raises(RequestError, match="field 'x'"):
+            rows(wrong)
 
 
 @pytest.mark.parametrize(
