@@ -47,6 +47,17 @@ class AirflowApi:
         ]
         return runs
 
+    def events(self, dag: str, run: str) -> list[dict[str, Any]]:
+        """List the asset events that triggered a run, with what they carry; none for a click."""
+        path = f"/dags/{dag}/dagRuns/{run}/upstreamAssetEvents"
+        events: list[dict[str, Any]] = self._ask("GET", path)["asset_events"]
+        return events
+
+    def form(self, dag: str) -> dict[str, dict[str, Any]]:
+        """Give the JSON schema of each field in the form with which a person triggers a DAG."""
+        params = self._ask("GET", f"/dags/{dag}/details")["params"]
+        return {name: param["schema"] for name, param in params.items()}
+
     def tasks(self, dag: str, run: str) -> dict[str, dict[str, Any]]:
         """Give a run's task instances by task id."""
         found = self._ask("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]

@@ -1,0 +1,168 @@
+"""One lap by ``make demo ONCE=1``, and the same home started again: what every test here asks."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.embedded import strays
+from services.embedded.airflow_api import AirflowApi
+from services.embedded.credentials import ADMIN, airflow_password
+from services.embedded.environment import shared
+from services.embedded.holding import holder
+from services.embedded.settings import ROOT, Embedded
+from tests.programs import free_port, wait_for
+
+PARTS = ("airflow", "mlflow", "serving", "evidently", "prometheus", "exporter")
+MODEL = "flights"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lap is judged before anybody hurts the platform."""
+    items.sort(key=lambda item: item.path.name == "test_faults.py")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A lap that was made: its home, how it ended and what it told."""
+
+    settings: Embedded
+    exit_code: int
+    told: str
+
+    def stages(self, pattern: str) -> list[tuple[str, ...]]:
+        """The groups of each line that tells of a stage's good end."""
+        found = (re.search(rf" ok {pattern}", line) for line in self.told.splitlines())
+        return [match.groups() for match in found if match]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The platform, up and asked from outside, as another program would ask."""
+
+    settings: Embedded
+
+    @cached_property
+    def airflow(self) -> AirflowApi:
+        password = airflow_password(self.settings.home / "secrets")
+        return AirflowApi(self.settings.url("airflow"), ADMIN, password)
+
+    def run(self, dag: str, run: str) -> dict[str, Any]:
+        return next(r for r in self.airflow.runs(dag) if r["dag_run_id"] == run)
+
+    def get(self, part: str, path: str, /, **query: str) -> httpx.Response:
+        url = self.settings.url(part) + path
+        return httpx.get(url, params=query, timeout=30).raise_for_status()
+
+    def mlflow(self, path: str, /, **query: str) -> Any:
+        return self.get("mlflow", f"/api/2.0/mlflow/{path}", **query).json()
+
+    def post_mlflow(self, path: str, body: dict[str, Any]) -> Any:
+        url = f"{self.settings.url('mlflow')}/api/2.0/mlflow/{path}"
+        return httpx.post(url, json=body, timeout=30).raise_for_status().json()
+
+    def version(self, number: str) -> dict[str, Any]:
+        """A model version, its tags as a mapping."""
+        found = self.mlflow("model-versions/get", name=MODEL, version=number)["model_version"]
+        tags = {tag["key"]: tag["value"] for tag in found["tags"]}
+        return dict(found) | {"tags": tags}
+
+    def versions(self) -> dict[str, dict[str, Any]]:
+        """All model versions by number."""
+        query = {"filter": f"name = '{MODEL}'"}
+        found = self.mlflow("model-versions/search", **query).get("model_versions", [])
+        return {each["version"]: self.version(each["version"]) for each in found}
+
+    def aliases(self) -> dict[str, str]:
+        found = self.mlflow("registered-models/get", name=MODEL)["registered_model"]
+        return {alias["alias"]: alias["version"] for alias in found.get("aliases", [])}
+
+    def relay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = shared(self.settings, os.environ)
+        command = [environment["RELAY_COMMAND"], *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def infer(self, body: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.settings.url('serving')}/v2/models/{MODEL}/infer"
+        answer: dict[str, Any] = httpx.post(url, json=body).raise_for_status().json()
+        return answer
+
+    def supervise(self, order: str, program: str) -> None:
+        """Have the supervisor `stop` or `start` a program."""
+        socket = f"unix://{self.settings.home}/run/supervisor.sock"
+        supervisorctl = str(Path(sys.executable).with_name("supervisorctl"))
+        subprocess.run([supervisorctl, "-s", socket, order, program], check=True)
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+    """A home and ports of our own."""
+    ports = {f"{part}_port": free_port() for part in PARTS}
+    return Embedded.model_validate({"home": tmp_path_factory.mktemp("lap"), **ports})
+
+
+@pytest.fixture(scope="session")
+def environment(place: Embedded) -> dict[str, str]:
+    ports = {f"RELAY_{part.upper()}_PORT": str(place.port(part)) for part in PARTS}
+    makes = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of the make that runs the tests
+    kept = {name: value for name, value in os.environ.items() if name not in makes}
+    return {**kept, "RELAY_HOME": str(place.home), **ports}
+
+
+@pytest.fixture(scope="session")
+def demo(place: Embedded, environment: dict[str, str]) -> Iterator[Demo]:
+    """The lap, once a session, and nothing of it left but its home."""
+    command = ["make", "demo", "ONCE=1"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    left = strays.processes_of(place.home)
+    assert not left, f"processes left: {left}"
+    assert holder(place.home) is None
+    yield Demo(place, done.returncode, done.stdout)
+    clean = subprocess.run(["make", "clean"], cwd=ROOT, env=environment, check=False)
+    assert clean.returncode == 0
+    assert not place.home.exists()
+
+
+@pytest.fixture(scope="session")
+def loop(demo: Demo, environment: dict[str, str]) -> Iterator[Loop]:
+    """The lap's home, up again; Ctrl-C ends it and leaves nothing running."""
+    assert demo.exit_code == 0, demo.told
+    home = demo.settings.home
+    log = home / "up.log"
+    command = [sys.executable, "-m", "services.embedded", "up"]
+    with log.open("wb") as out:
+        up = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
+
+    def is_up() -> bool:
+        assert up.poll() is None, log.read_text()
+        return "Ctrl-C ends it" in log.read_text()
+
+    try:
+        wait_for(is_up, "the platform to be up again", seconds=240)
+        yield Loop(demo.settings)
+    finally:
+        up.send_signal(signal.SIGINT)
+        ended = up.wait(120)
+    assert ended == 0, log.read_text()
+    left = strays.processes_of(home)
+    assert not left, f"processes left: {left}"
+    assert holder(home) is None
