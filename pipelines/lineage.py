@@ -1,17 +1,20 @@
 """The lap walked backwards: a prediction's origins, a version's training once more."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from monitoring.prediction_log import find_prediction
 from pipelines import asking, environment, models
+from pipelines.datasets import DatasetVersion
 from pipelines.exits import Refused
 from pipelines.models import Model
-from pipelines.policy import Train
+from pipelines.policy import Policy, faults
 from pipelines.settings import Settings
 from pipelines.steps.ingest import data_registry
 from pipelines.steps.train import NETWORK, holdout, train
@@ -24,7 +27,7 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
     """Walk from a prediction id to model version, run, dataset version, code and Airflow run.
 
     Raises:
-        Refused: the prediction log holds no answer of this id.
+        Refused: the prediction log holds no answer of this id, or its version no dataset.
 
     """
     record = find_prediction(settings.prediction_log, prediction)
@@ -32,7 +35,7 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
         raise Refused(f"no answer {prediction!r} in the prediction log {settings.prediction_log}")
     version = tracking.version(record.model, int(record.version))
     tags = version.tags
-    dataset = data_registry(settings).get(record.model, tags["relay.dataset"])
+    dataset = _dataset(version, settings)
     return {
         "prediction": {
             "id": record.id,
@@ -65,17 +68,18 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
 def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[str, Any]:
     """Fetch a version's exact data, train again with its recorded parameters, and compare.
 
+    The recorded policy counts, not today's: its features, split and seed.
+
     Raises:
-        Refused: there is no such version.
+        Refused: there is no such version, or it was not made by ``relay train``.
 
     """
     model, version = _parse(reference, tracking)
-    recorded = tracking.fetch_json(version.run_id, "policy.json")
-    params = Train.model_validate(recorded["train"])
-    registry = data_registry(settings)
-    dataset = registry.get(model.name, version.tags["relay.dataset_revision"])
+    dataset = _dataset(version, settings)
+    model = _recorded(model, version, tracking)
+    params = model.policy.train
     since = pd.Timestamp(dataset.span[1]) - pd.Timedelta(days=params.history_days + 1)
-    rows = registry.read(dataset, since.isoformat())
+    rows = data_registry(settings).read(dataset, since.isoformat())
     again = train(rows, model, params, lambda epoch, metrics: None)
     metrics = tracking.get_run(version.run_id).data.metrics
     before = {name: metrics.get(f"holdout/{name}") for name in COMPARED}
@@ -124,6 +128,24 @@ def run_url(version: ModelVersion, settings: Settings, tracking: Tracking) -> st
     """Return the page of a version's run in the MLflow UI."""
     experiment = tracking.get_run(version.run_id).info.experiment_id
     return f"{settings.mlflow_url}/#/experiments/{experiment}/runs/{version.run_id}"
+
+
+def _dataset(version: ModelVersion, settings: Settings) -> DatasetVersion:
+    revision = version.tags.get("relay.dataset_revision")
+    if revision is None:
+        raise Refused(f"{version} does not say what it was trained on: it is not of relay train")
+    return data_registry(settings).get(version.model, revision)
+
+
+def _recorded(model: Model, version: ModelVersion, tracking: Tracking) -> Model:
+    try:
+        policy = Policy.model_validate(tracking.fetch_json(version.run_id, "policy.json"))
+    except ValidationError as error:
+        raise Refused(
+            f"{version} was made by a policy that this code does not know "
+            f"(its commit: {version.tags.get('relay.code_commit')}): {faults(error)}"
+        ) from error
+    return replace(model, policy=policy)
 
 
 def _parse(reference: str, tracking: Tracking) -> tuple[Model, ModelVersion]:

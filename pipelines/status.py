@@ -45,7 +45,9 @@ def render(status: dict[str, Any]) -> str:
     for name, model in status["models"].items():
         lines += ["", f"MODEL {name}", f"  dataset     {_dataset_line(model['dataset'])}"]
         for alias in ("champion", "challenger"):
-            lines.append(f"  {alias:<11} {_version_line(model[alias])}")
+            known = model["versions"] is not None
+            told = _version_line(model[alias]) if known else "AWAY: MLflow does not answer"
+            lines.append(f"  {alias:<11} {told}")
         lines += _check_lines(model["checks"])
     return "\n".join(lines)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pipelines.exits import NothingToDo
+from pipelines.exits import NothingToDo, Refused
 from pipelines.models import Model
 from pipelines.policy import Promote
 from pipelines.steps.evaluate import EVALUATION
@@ -75,6 +75,7 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
 
     Raises:
         NothingToDo: the gate said no; the version stays ``@challenger``.
+        Refused: the evaluation is of another champion than there is now.
 
     """
     version = tracking.version(model.name, number)
@@ -85,7 +86,7 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
         return result | {"champion": number, "reasons": version.tags.get("relay.gate.reasons", "")}
     evaluation = tracking.fetch_json(version.run_id, EVALUATION.format(version=number))
     if evaluation["champion_version"] != (champion.version if champion else None):
-        raise RuntimeError(f"{version} was compared with another champion: evaluate it again")
+        raise Refused(f"{version} was compared with another champion: evaluate it again")
     answers = decide(evaluation, model.policy.promote)
     passed = all(answer.passed for answer in answers)
     reasons = "\n".join(map(str, answers))
@@ -104,5 +105,6 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
 
 
 def _drop_challenger(version: ModelVersion, tracking: Tracking) -> None:
-    if tracking.aliased(version.model, CHALLENGER) == version:  # a newer one stays what it is
+    challenger = tracking.aliased(version.model, CHALLENGER)
+    if challenger and challenger.version == version.version:  # a newer one stays what it is
         tracking.drop_alias(version.model, CHALLENGER)

@@ -1,0 +1,524 @@
+"""The steps on a real MLflow, git and DVC: one lap on few flights, and all that may go wrong.
+
+The lap: winter's data, a first champion, a challenger that learnt nothing, summer's data, a better
+one. The tests look at what it left, and each puts back what it changes.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from monitoring.prediction_log import Label, PredictionLog, PredictionRecord
+from monitoring.results import MonitorRun, read_run, write_run
+from pipelines import asking, batches, models
+from pipelines.exits import NothingToDo, Refused
+from pipelines.lineage import explain, reproduce, rollback
+from pipelines.models import Model
+from pipelines.settings import Settings
+from pipelines.status import read as read_status
+from pipelines.status import render
+from pipelines.steps.evaluate import evaluate
+from pipelines.steps.ingest import ingest
+from pipelines.steps.monitor import experiment, monitor
+from pipelines.steps.promote import promote
+from pipelines.steps.register import register
+from pipelines.steps.retrain import retrain
+from pipelines.steps.train import run_train
+from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
+from tests.programs import ROOT, Program, wait_for
+from tests.small_models import delete
+
+WINTER, SUMMER = ("2013-01", "2013-02"), ("2013-06", "2013-07")
+POLICY: dict[str, dict[str, Any]] = {  # what training in seconds on so few rows needs
+    "train": {"history_days": 60, "min_rows": 1000, "epochs": 4, "batch_size": 64},
+    "register_": {"reference_rows": 1000},
+    "evaluate": {"bootstrap_samples": 200, "confidence": 0.5, "min_slice_rows": 50},
+    "promote": {
+        "must_beat": ["base_rate"],
+        "max_calibration_error": 0.2,
+        "max_slice_regression": 0.5,
+        "max_latency_seconds": 1.0,
+    },
+    "monitor": {"min_rows": 200, "sample_rows": 500},
+    "retrain": {"checks": ["drift"]},
+}
+
+TRAINER = """
+import sys
+from pipelines.settings import Settings
+from pipelines.steps.train import run_train
+from pipelines.tracking import Tracking
+from tests.integration.test_steps import small_model
+
+settings = Settings()
+run_train(small_model(), settings, Tracking(settings.mlflow_url), {"epochs": 900, "patience": 900})
+"""
+
+
+def small_model(**changes: dict[str, Any]) -> Model:
+    model = models.load("flights")
+    sections = {
+        name: getattr(model.policy, name).model_copy(update=values | changes.get(name, {}))
+        for name, values in POLICY.items()
+    }
+    return replace(model, policy=model.policy.model_copy(update=sections))
+
+
+@dataclass
+class Lap:
+    """The installation that the lap left, and what its steps said."""
+
+    model: Model
+    settings: Settings
+    tracking: Tracking
+    runs: dict[int, str] = field(default_factory=dict)  # version -> run
+    said: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refusal: str = ""
+
+    def alias(self, alias: str) -> int | None:
+        version = self.tracking.aliased("flights", alias)
+        return version.version if version else None
+
+    def tags(self, version: int) -> dict[str, str]:
+        return dict(self.tracking.version("flights", version).tags)
+
+    def train(self, airflow_run: str, trigger: str = "manual", **overrides: Any) -> str:
+        settings = self.settings.model_copy(update={"airflow_run": airflow_run})
+        done = run_train(self.model, settings, self.tracking, overrides, trigger)
+        run_id: str = done["run_id"]
+        return run_id
+
+    def up_to_the_gate(self, airflow_run: str, trigger: str, **overrides: Any) -> int:
+        run_id = self.train(airflow_run, trigger, **overrides)
+        registered = register(self.model, self.tracking, run_id)
+        version: int = registered["version"]
+        self.runs[version] = run_id
+        self.said[f"register {version}"] = registered
+        assert self.alias(CHALLENGER) == version
+        self.said[f"evaluate {version}"] = evaluate(
+            self.model, self.settings, self.tracking, version
+        )
+        return version
+
+
+def arrive(lap: Lap, names: tuple[str, ...]) -> None:
+    for name in names:
+        tenth = lap.model.feed.read_batch(name).iloc[::10]
+        batches.write(tenth, lap.settings.landing / "flights" / f"{name}.csv.gz")
+        ingest(lap.model, lap.settings)
+
+
+@pytest.fixture(scope="module")
+def lap(tmp_path_factory: pytest.TempPathFactory, mlflow_server: Program) -> Iterator[Lap]:
+    settings = Settings(home=tmp_path_factory.mktemp("home"), mlflow_url=mlflow_server.url)
+    lap = Lap(small_model(), settings, Tracking(mlflow_server.url))
+    try:
+        arrive(lap, WINTER)
+        first = lap.up_to_the_gate("flights_train/first", "data")
+        lap.said["promote 1"] = promote(lap.model, lap.tracking, first)
+        idle = lap.up_to_the_gate("flights_train/idle", "manual", learning_rate=1e-5, epochs=1)
+        with pytest.raises(NothingToDo) as no:
+            promote(lap.model, lap.tracking, idle)
+        lap.refusal = str(no.value)
+        assert lap.alias(CHALLENGER) == 2
+        arrive(lap, SUMMER)
+        better = lap.up_to_the_gate("flights_train/better", "retrain")
+        lap.said["promote 3"] = promote(lap.model, lap.tracking, better)
+        yield lap
+    finally:
+        delete(mlflow_server.url, "flights")
+
+
+def test_the_first_version_is_promoted_on_beating_the_base_rate(lap: Lap) -> None:
+    assert lap.said["promote 1"]["champion"] == 1
+    tags = lap.tags(1)
+    assert tags["relay.rival"] == "base rate"
+    assert tags["relay.gate"] == "yes"
+    assert tags["relay.predecessor"] == ""
+    assert "base rate" in tags["relay.gate.reasons"]
+
+
+def test_one_that_is_no_better_stays_challenger_and_says_why(lap: Lap) -> None:
+    assert lap.refusal.startswith("flights@2 stays @challenger")
+    tags = lap.tags(2)
+    assert tags["relay.gate"] == "no"
+    assert tags["relay.rival"] == "flights@1"
+    assert "NO: log loss" in tags["relay.gate.reasons"]
+    assert "relay.promoted_at" not in tags
+    described = lap.tracking.client.get_model_version("flights", "2").description
+    assert "NO: log loss" in described
+
+
+def test_a_better_one_takes_over(lap: Lap) -> None:
+    assert (lap.alias(CHAMPION), lap.alias(CHALLENGER)) == (3, None)
+    tags = lap.tags(3)
+    assert (tags["relay.predecessor"], tags["relay.rival"]) == ("1", "flights@1")
+    assert "worst slice" in tags["relay.gate.reasons"]
+    assert tags["relay.trigger"] == "retrain"
+    assert tags["relay.airflow_run"] == "flights_train/better"
+
+
+def test_a_version_says_where_it_comes_from(lap: Lap) -> None:
+    first, last = lap.tags(1), lap.tags(3)
+    assert (first["relay.dataset"], last["relay.dataset"]) == ("flights/v2", "flights/v4")
+    run = lap.tracking.get_run(lap.runs[3])
+    (given,) = run.inputs.dataset_inputs
+    assert given.dataset.digest == last["relay.dataset_md5"].removesuffix(".dir")
+    said = {tag.key: tag.value for tag in given.tags}
+    assert said["relay.dataset_revision"] == last["relay.dataset_revision"]
+
+
+def test_every_step_twice_is_the_same(lap: Lap) -> None:
+    assert lap.train("flights_train/better", "retrain") == lap.runs[3]
+    assert register(lap.model, lap.tracking, lap.runs[3]) == lap.said["register 3"]
+    assert evaluate(lap.model, lap.settings, lap.tracking, 3) == lap.said["evaluate 3"]
+    assert promote(lap.model, lap.tracking, 3) == lap.said["promote 3"]
+    assert (lap.alias(CHAMPION), lap.alias(CHALLENGER)) == (3, None)
+    assert len(lap.tracking.versions("flights")) == 3
+
+
+def test_a_promotion_cut_short_before_the_challenger_is_dropped(lap: Lap) -> None:
+    lap.tracking.set_alias(lap.tracking.version("flights", 3), CHALLENGER)
+    promote(lap.model, lap.tracking, 3)
+    assert lap.alias(CHALLENGER) is None
+
+
+def test_a_promotion_repeated_leaves_a_newer_challenger_alone(lap: Lap) -> None:
+    lap.tracking.set_alias(lap.tracking.version("flights", 2), CHALLENGER)
+    promote(lap.model, lap.tracking, 3)
+    assert lap.alias(CHALLENGER) == 2
+    lap.tracking.drop_alias("flights", CHALLENGER)
+
+
+def test_an_evaluation_against_another_champion_promotes_nobody(lap: Lap) -> None:
+    with pytest.raises(Refused, match="compared with another champion"):
+        promote(lap.model, lap.tracking, 2)
+    assert lap.alias(CHAMPION) == 3
+
+
+def test_a_killed_training_is_closed_and_begun_again(lap: Lap, tmp_path: Path) -> None:
+    name = "flights_train/killed"
+    env = {
+        "RELAY_HOME": str(lap.settings.home),
+        "RELAY_MLFLOW_URL": lap.settings.mlflow_url,
+        "RELAY_AIRFLOW_RUN": name,
+    }
+    mine = f"tags.`relay.airflow_run` = '{name}'"
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", TRAINER], cwd=ROOT, env=os.environ | env, stderr=log, stdout=log
+        ) as process,
+    ):
+        try:
+            wait_for(lambda: learning(lap, mine), "a run whose curve has begun")
+        finally:
+            process.kill()
+    before = len(lap.tracking.versions("flights"))
+    again = lap.train(name)
+    finished, killed = lap.tracking.find_runs("flights", mine)
+    assert (finished.info.run_id, finished.info.status) == (again, "FINISHED")
+    assert killed.info.status == "KILLED"
+    assert len(lap.tracking.versions("flights")) == before
+    with pytest.raises(Refused, match="is KILLED"):
+        register(lap.model, lap.tracking, killed.info.run_id)
+
+
+def learning(lap: Lap, condition: str) -> bool:
+    runs = lap.tracking.find_runs("flights", condition)
+    return bool(runs) and "validation_log_loss" in runs[0].data.metrics
+
+
+@pytest.mark.parametrize(
+    ("status", "difference", "why"),
+    [
+        ("FINISHED", None, "nobody compared"),
+        ("FINISHED", 1e-3, r"differ by 1\.00e-03"),
+        ("FAILED", 1e-9, "is FAILED"),
+        (None, 1e-9, "is RUNNING"),
+    ],
+)
+def test_a_run_that_may_be_wrong_is_not_registered(
+    lap: Lap, status: str | None, difference: float | None, why: str
+) -> None:
+    client = lap.tracking.client
+    run_id = client.create_run(client.get_experiment_by_name("flights").experiment_id).info.run_id
+    if difference is not None:
+        client.log_metric(run_id, "onnx_max_difference", difference)
+    if status:
+        client.set_terminated(run_id, status)
+    with pytest.raises(Refused, match=why):
+        register(lap.model, lap.tracking, run_id)
+    assert len(lap.tracking.versions("flights")) == 3
+    assert lap.alias(CHALLENGER) is None
+
+
+def test_a_run_without_a_model_or_that_is_not_there(lap: Lap) -> None:
+    client = lap.tracking.client
+    run_id = client.create_run(client.get_experiment_by_name("flights").experiment_id).info.run_id
+    client.log_metric(run_id, "onnx_max_difference", 0.0)
+    client.set_terminated(run_id, "FINISHED")
+    with pytest.raises(TrackingError, match="has logged no model"):
+        register(lap.model, lap.tracking, run_id)
+    with pytest.raises(TrackingError, match="is not in MLflow"):
+        register(lap.model, lap.tracking, "0" * 32)
+
+
+def test_training_that_is_not_wanted(lap: Lap) -> None:
+    with pytest.raises(NothingToDo, match="flights@3 stays until the monitor asks"):
+        lap.train("flights_train/new data", "data")
+    eager = replace(lap, model=small_model(train={"min_rows": 20_000}))
+    with pytest.raises(NothingToDo, match="rows; the policy wants 20000"):
+        eager.train("flights_train/few rows")
+    nowhere = lap.settings.model_copy(
+        update={"data_registry": str(lap.settings.home / "none.git"), "airflow_run": ""}
+    )
+    with pytest.raises(NothingToDo, match="ingest a batch first"):
+        run_train(lap.model, nowhere, lap.tracking, {})
+
+
+def test_new_data_trains_where_the_policy_says_so(lap: Lap) -> None:
+    eager = replace(lap, model=small_model(train={"on_new_data": True, "epochs": 1}))
+    run = lap.tracking.get_run(eager.train("flights_train/eager", "data"))
+    assert run.data.tags["relay.reason"] == "new data: flights/v4"
+
+
+def test_overrides_that_no_policy_may_hold_are_refused(lap: Lap) -> None:
+    with pytest.raises(Refused, match=r"learning_rate: .* greater than 0"):
+        lap.train("", learning_rate=0.0)
+    with pytest.raises(Refused, match="history_days"):
+        lap.train("", history_days=21)
+
+
+def test_rollback_and_no_further(lap: Lap) -> None:
+    assert rollback(lap.model, lap.tracking) == {
+        "model": "flights",
+        "champion": 1,
+        "rolled_back": 3,
+    }
+    try:
+        assert lap.alias(CHAMPION) == 1
+        assert "relay.rolled_back_at" in lap.tags(3)
+        with pytest.raises(Refused, match="flights@1 is the first champion"):
+            rollback(lap.model, lap.tracking)
+        assert lap.alias(CHAMPION) == 1
+    finally:
+        lap.tracking.set_alias(lap.tracking.version("flights", 3), CHAMPION)
+
+
+def test_reproduce_is_identical(lap: Lap) -> None:
+    answer = reproduce("flights@1", lap.settings, lap.tracking)
+    assert answer["identical"]
+    assert answer["outputs_compared"] > 1000
+    assert answer["data_md5_matches"]
+    assert answer["dataset"]["tag"] == "flights/v2"
+
+
+def test_reproduce_sees_a_difference(lap: Lap) -> None:
+    recorded = lap.tracking.fetch_json(lap.runs[2], "policy.json")
+    other = recorded | {"train": recorded["train"] | {"seed": 1}}
+    lap.tracking.log_json_to(lap.runs[2], other, "policy.json")
+    try:
+        answer = reproduce("flights@2", lap.settings, lap.tracking)
+    finally:
+        lap.tracking.log_json_to(lap.runs[2], recorded, "policy.json")
+    assert not answer["identical"]
+    assert not answer["metrics_identical"]
+    assert answer["outputs_max_difference"] > 0
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [("flights", "is no model version"), ("flights@challenger", "no version of flights is @")],
+)
+def test_reproduce_of_what_is_not_there(lap: Lap, reference: str, why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        reproduce(reference, lap.settings, lap.tracking)
+
+
+# What was answered, and the monitor ---------------------------------------------------------
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def answer(lap: Lap, root: Path, change: Change, end: str = "2013-07-31") -> Settings:
+    """Write a fortnight of July's answers by the champion, and their labels, as serving would."""
+    batch = lap.model.feed.read_batch("2013-07").iloc[::25]
+    version = lap.tracking.aliased("flights", CHAMPION)
+    assert version is not None
+    asked = change(batch[list(lap.model.policy.data.features)])
+    said = asking.predict(lap.tracking.graph(version), asked)
+    shift = pd.Timestamp(end, tz="UTC") - batch["scheduled_time"].max()
+    log = PredictionLog(root)
+    log.append(
+        PredictionRecord(
+            id=row_id,
+            time=datetime.now(UTC),
+            event_time=(time + shift).to_pydatetime(),
+            model="flights",
+            version=str(version.version),
+            role="champion",
+            features=features,
+            output={"probability": float(probability)},
+            latency_seconds=0.001,
+        )
+        for row_id, time, features, probability in zip(
+            batch["flight_id"],
+            batch["scheduled_time"],
+            gaps_as_null(asked),
+            said,
+            strict=True,
+        )
+    )
+    labels = lap.model.rows.label(batch)
+    known = zip(batch["flight_id"], labels, strict=True)
+    log.append_labels("flights", [Label(i, y, datetime.now(UTC)) for i, y in known if y == y])
+    log.close()
+    return lap.settings.model_copy(
+        update={
+            "prediction_log": root,
+            "checks": root / "checks",
+            "evidently_workspace": root / "evidently",
+        }
+    )
+
+
+def gaps_as_null(asked: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {name: None if value != value else value for name, value in row.items()}
+        for row in asked.to_dict("records")
+    ]
+
+
+def hotter(asked: pd.DataFrame) -> pd.DataFrame:
+    return asked.assign(temp=asked["temp"] + 100.0)
+
+
+def verdicts(run: MonitorRun, check: str) -> dict[str | None, str]:
+    return {result.column: result.verdict for result in run.results if result.check == check}
+
+
+@pytest.fixture(scope="module")
+def watched(lap: Lap, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, dict[str, Any]]:
+    settings = answer(lap, tmp_path_factory.mktemp("log"), hotter)
+    return settings, monitor(lap.model, settings, lap.tracking)
+
+
+def test_the_monitor_finds_planted_drift_and_keeps_the_evidence(
+    lap: Lap, watched: tuple[Settings, dict[str, Any]]
+) -> None:
+    settings, said = watched
+    run = read_run(settings.checks / "flights.json")
+    assert verdicts(run, "drift")["temp"] == "alert"
+    assert verdicts(run, "drift")["carrier"] == "ok"
+    assert verdicts(run, "live_score")[None] in {"ok", "alert"}  # it had its labels
+    assert said["version"] == "3" == run.version
+    assert said["verdicts"]["alert"] >= 1
+    found = lap.tracking.find_runs(experiment("flights"), "tags.`relay.version` = '3'")
+    files = {file.path for file in lap.tracking.client.list_artifacts(found[0].info.run_id)}
+    assert "checks.json" in files
+    (html,) = (name for name in files if name.endswith(".html"))
+    assert (settings.evidently_workspace / "html/flights" / html).exists()
+    assert run.report_url == said["report_url"]
+    report = str(run.report_url).rpartition("/")[2]
+    assert list(settings.evidently_workspace.glob(f"*/snapshots/{report}.json"))
+
+
+def test_the_decision_is_written_once_and_the_next_one_knows_of_it(
+    lap: Lap, watched: tuple[Settings, dict[str, Any]]
+) -> None:
+    settings, _ = watched
+    asked = retrain(lap.model, settings)
+    assert asked["reason"].startswith("drift of temp")
+    run = read_run(settings.checks / "flights.json")
+    assert run.retrain is not None
+    assert run.retrain.requested
+    assert retrain(lap.model, settings) == asked
+    assert read_run(settings.checks / "flights.json") == run
+    for days, why in [(13, "in cool-down until 2013-08-14, although drift of temp"), (14, None)]:
+        write_run(settings.checks, later(run, timedelta(days=days)))
+        if why:
+            with pytest.raises(NothingToDo, match=why):
+                retrain(lap.model, settings)
+        else:
+            assert retrain(lap.model, settings)["reason"] == asked["reason"]
+
+
+def later(run: MonitorRun, by: timedelta) -> MonitorRun:
+    moved = {"window_start": run.window_start + by, "window_end": run.window_end + by}
+    results = tuple(result.model_copy(update=moved) for result in run.results)
+    fresh = {"run_time": run.run_time + by, "results": results, "retrain": None}
+    return run.model_copy(update=moved | fresh)
+
+
+def test_no_verdict_no_decision(lap: Lap, tmp_path: Path) -> None:
+    with pytest.raises(NothingToDo, match="the monitor has not written"):
+        retrain(lap.model, lap.settings.model_copy(update={"checks": tmp_path}))
+
+
+def test_nobody_has_asked_anything(lap: Lap, tmp_path: Path) -> None:
+    quiet = lap.settings.model_copy(update={"prediction_log": tmp_path, "checks": tmp_path})
+    with pytest.raises(NothingToDo, match="nobody has asked flights anything yet"):
+        monitor(lap.model, quiet, lap.tracking)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_evidently_drift_is_unknown_and_the_step_fails(
+    lap: Lap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = answer(lap, tmp_path, lambda asked: asked)
+    monkeypatch.setitem(sys.modules, "evidently", None)
+    with pytest.raises(ImportError):
+        monitor(lap.model, settings, lap.tracking)
+    run = read_run(settings.checks / "flights.json")
+    assert set(verdicts(run, "drift").values()) == {"unknown"}
+    assert set(verdicts(run, "prediction_drift").values()) == {"unknown"}
+    assert run.report_url is None
+
+
+def test_too_few_answers_are_unknown_not_ok(lap: Lap, tmp_path: Path) -> None:
+    demanding = small_model(monitor={"min_rows": 100_000})
+    settings = answer(lap, tmp_path, hotter)
+    monitor(demanding, settings, lap.tracking)
+    run = read_run(settings.checks / "flights.json")
+    assert {result.verdict for result in run.results} == {"unknown"}
+    with pytest.raises(NothingToDo, match="no alert"):
+        retrain(demanding, settings)
+
+
+def test_a_prediction_explains_itself(lap: Lap, tmp_path: Path) -> None:
+    settings = answer(lap, tmp_path, lambda asked: asked)
+    flight = lap.model.feed.read_batch("2013-07").iloc[0]
+    told = explain(flight["flight_id"], settings, lap.tracking)
+    assert told["prediction"]["features"]["carrier"] == flight["carrier"]
+    assert told["model_version"]["version"] == "flights@3"
+    assert told["run"]["run_id"] == lap.runs[3]
+    assert told["dataset"]["tag"] == "flights/v4"
+    assert [line[:7] for line in told["dataset"]["batches"]] == [*WINTER, *SUMMER]
+    assert told["airflow_run"] == "flights_train/better"
+    assert len(told["code_commit"]) >= 7
+    with pytest.raises(Refused, match="no answer 'nobody'"):
+        explain("nobody", settings, lap.tracking)
+
+
+def test_the_status_shows_the_champion_and_its_scores(lap: Lap) -> None:
+    status = read_status(lap.settings)
+    assert status["services"]["mlflow"]["up"]
+    flights = status["models"]["flights"]
+    assert flights["champion"]["version"] == 3
+    assert flights["dataset"]["tag"] == "flights/v4"
+    assert [version["version"] for version in flights["versions"]] == [1, 2, 3]
+    assert "@3: log loss " in render(status)
+
+
+def test_an_artifact_that_is_not_there(lap: Lap) -> None:
+    with pytest.raises(TrackingError, match=r"has no artifact 'nothing\.json'"):
+        lap.tracking.fetch_json(lap.runs[1], "nothing.json")
