@@ -119,7 +119,8 @@ def main() -> int:
         return 0 if not once else 130
     except (PlatformError, LapError, AirflowError) as error:
         teller.quiet()
-        console.print("[red]failed[/]", teller.stage, escape(str(error)), soft_wrap=True)
+        where = f"{teller.stage}: " if teller.stage else ""
+        console.print(f"[red]failed[/] {escape(where + str(error))}", soft_wrap=True)
         return 1
     return 0
 

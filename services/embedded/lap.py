@@ -60,7 +60,6 @@ class Record:
 
     windows: list[Window] = field(default_factory=list)
     stages: list[tuple[str, float]] = field(default_factory=list)
-    tasks: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Lap:
@@ -238,7 +237,6 @@ class Lap:
         """Wait for a run's end; every task must have succeeded, or been skipped where it may."""
         name = f"{self.model}_{dag}"
         tasks = self.airflow.await_run(name, run, lambda task, s: self.told.hear(f"{task} {s}"))
-        self.record.tasks += [task | {"dag": dag} for task in tasks.values()]
         fine = {"success", "skipped"} if may_skip else {"success"}
         for task, instance in tasks.items():
             if instance["state"] not in fine:
