@@ -89,6 +89,8 @@ class PredictionLog:
     def _write(self, folder: Path, items: Sequence[msgspec.Struct]) -> None:
         lines = self._encoder.encode_lines(items)
         with self._lock:
+            if folder in self._segments and self._segments[folder].is_gone():
+                self._segments.pop(folder).close()
             segment = self._segments.get(folder)
             if segment is None:
                 segment = self._segments[folder] = _Segment(folder)
@@ -106,6 +108,10 @@ class _Segment:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._fd = os.open(folder / name, flags, 0o644)
         self.size = 0
+
+    def is_gone(self) -> bool:
+        """Whether somebody deleted the file: what is written to it now nobody would ever read."""
+        return os.fstat(self._fd).st_nlink == 0
 
     def append(self, lines: bytes) -> None:
         try:

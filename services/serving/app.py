@@ -62,6 +62,8 @@ class App:
     def _refuse(self, scope: Scope, protocol: str, error: RequestError, kind: str) -> Reply:
         self._metrics.errors.labels(protocol, kind).inc()
         fields = {"path": scope.path, "status": error.status, "error": error.message}
+        if error.status >= 500 and error.__cause__:  # ours, and not for the client
+            fields["cause"] = str(error.__cause__)
         _log.info("refused", extra=fields)
         if protocol == "mlflow":
             code = "BAD_REQUEST" if error.status < 500 else "TEMPORARILY_UNAVAILABLE"

@@ -8,6 +8,7 @@ import msgspec
 from monitoring.prediction_log import Label, PredictionLog
 from services.serving.errors import RequestError
 from services.serving.json_body import decode
+from services.serving.metrics import Metrics
 from services.serving.queries import checked_id, checked_time
 
 
@@ -24,13 +25,15 @@ class _Labels(msgspec.Struct, forbid_unknown_fields=True):
 _DECODER = msgspec.json.Decoder(_Labels)
 
 
-def take(body: bytes, model: str, log: PredictionLog) -> dict[str, Any]:
+def take(body: bytes, model: str, log: PredictionLog, metrics: Metrics) -> dict[str, Any]:
     """Write all labels, or none and say which is wrong. Raises RequestError."""
     labels = [_checked(given, row) for row, given in enumerate(decode(body, _DECODER).labels)]
     try:
         log.append_labels(model, labels)
     except OSError as error:
+        metrics.log_failures.inc()
         raise RequestError(503, "the labels cannot be written: try again") from error
+    metrics.labels.labels(model).inc(len(labels))
     return {"model": model, "accepted": len(labels)}
 
 

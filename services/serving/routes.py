@@ -122,8 +122,7 @@ class Routes:
 
     def _take_labels(self, request: Request, model: str) -> Reply:
         self._catalog.served(model)
-        taken = labels.take(request.body, model, self._log)
-        self._metrics.labels.labels(model).inc(taken["accepted"])
+        taken = labels.take(request.body, model, self._log, self._metrics)
         return Reply(_ENCODER.encode(taken), model)
 
     def _tell(self, parts: list[str]) -> Reply:

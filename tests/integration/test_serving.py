@@ -473,6 +473,11 @@ def test_what_the_log_does_not_take_is_not_answered(
     assert response.status_code == 503
     assert "cannot be written" in response.json()["error"]
     assert program.metric("relay_serving_prediction_log_failures_total") == 1
+    assert "took only a part" in program.output.read_text()
+    labels = [{"id": str(number), "label": 1.0} for number in range(2000)]
+    response = httpx.post(program.url + "/v1/models/flights/labels", json={"labels": labels})
+    assert response.status_code == 503
+    assert program.metric("relay_serving_prediction_log_failures_total") == 2
     assert set(log_of(tmp_path)["id"]) == answered
     assert program.answers("/live")
 

@@ -1,6 +1,7 @@
 """The prediction log: what was appended is read, whatever was killed or torn."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,16 @@ def test_a_damaged_line_inside_is_an_error_and_not_a_missing_row(tmp_path: Path)
     segment.write_bytes(segment.read_bytes().replace(b'"id":"a"', b'"id":a'))
     with pytest.raises(prediction_log.DamagedLogError, match=segment.name):
         read_predictions(tmp_path, "flights")
+
+
+def test_a_writer_notices_that_its_segment_was_deleted(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path)
+    log.append([record("a")])
+    Segments(tmp_path)()[0].unlink()
+    log.append([record("b")])
+    shutil.rmtree(tmp_path / "flights")
+    log.append([record("c")])
+    assert list(read_predictions(tmp_path, "flights")["id"]) == ["c"]
 
 
 def test_bytes_that_are_no_text_are_named_too(tmp_path: Path) -> None:
