@@ -36,7 +36,7 @@ class ChecksCollector(Collector):
         runs = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                runs.append(read_run(path))
+                runs.append(_run_of(path))
                 up.add_metric([path.stem], 1)
             except (OSError, ValueError):  # said by relay_checks_up 0
                 up.add_metric([path.stem], 0)
@@ -44,6 +44,14 @@ class ChecksCollector(Collector):
         yield from _run_metrics(runs)
         yield from _check_metrics(runs)
         yield from _retrain_metrics(runs)
+
+
+def _run_of(path: Path) -> MonitorRun:
+    """Read a run; ValueError for a copy under another name, whose series would come twice."""
+    run = read_run(path)
+    if run.model != path.stem:
+        raise ValueError(f"{path} is a run of {run.model}")
+    return run
 
 
 def _run_metrics(runs: list[MonitorRun]) -> Iterator[Metric]:

@@ -81,6 +81,14 @@ def test_the_newest_run_is_what_a_scrape_sees(program: Program, tmp_path: Path) 
     assert program.metric("relay_retrain_budget_left") == 2
 
 
+def test_a_copy_under_another_name_is_not_counted_twice(program: Program, tmp_path: Path) -> None:
+    write_run(tmp_path / "checks", RUN)
+    shutil.copy(tmp_path / "checks" / "flights.json", tmp_path / "checks" / "flights.old.json")
+    assert program.metric("relay_checks_up", model="flights.old") == 0
+    assert program.metric("relay_checks_up", model="flights") == 1
+    assert program.get("/metrics").text.count("relay_check_score{") == 1
+
+
 @pytest.mark.parametrize("content", ["", "{", "{}", json.dumps({"model": "flights"})])
 def test_what_cannot_be_read_is_down_and_nothing_stale(
     program: Program, tmp_path: Path, content: str
