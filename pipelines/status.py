@@ -74,8 +74,6 @@ def _service(settings: Settings, name: str) -> dict[str, Any]:
 
 
 def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:
-    path = settings.checks / f"{name}.json"
-    run = read_run(path).model_dump(mode="json") if path.exists() else None
     versions: dict[str, Any] = {"champion": None, "challenger": None, "versions": None}
     if mlflow_up:
         versions = _versions(name, settings)
@@ -88,9 +86,17 @@ def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:
         "dataset": dataset,
         "datasets": datasets,
         **versions,
-        "checks": run,
-        "retrains": _retrains(read_history(settings.checks, name)),
+        **_watched(name, settings),
     }
+
+
+def _watched(name: str, settings: Settings) -> dict[str, Any]:
+    path = settings.checks / f"{name}.json"
+    try:
+        run = read_run(path).model_dump(mode="json") if path.exists() else None
+        return {"checks": run, "retrains": _retrains(read_history(settings.checks, name))}
+    except (OSError, ValueError) as error:
+        return {"checks": {"error": f"{path} or its history: {error}"}, "retrains": []}
 
 
 def _retrains(history: Iterable[MonitorRun]) -> list[dict[str, Any]]:
@@ -136,6 +142,8 @@ def _version_line(version: dict[str, Any] | None) -> str:
 def _check_lines(run: dict[str, Any] | None) -> list[str]:
     if run is None:
         return ["  checks      the monitor has not run yet"]
+    if "error" in run:
+        return [f"  checks      CANNOT BE READ: {run['error']}"]
     results = run["results"]
     count = {v: sum(r["verdict"] == v for r in results) for v in ("ok", "alert", "unknown")}
     lines = [

@@ -393,7 +393,7 @@ def answer(lap: Lap, root: Path, change: Change, end: str = "2013-07-31") -> Set
 
 def gaps_as_null(asked: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {name: None if value != value else value for name, value in row.items()}
+        {str(name): None if value != value else value for name, value in row.items()}
         for row in asked.to_dict("records")
     ]
 

@@ -1,0 +1,43 @@
+"""Where things are: by default under one home, and where the environment says otherwise."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipelines.environment import code_commit
+from pipelines.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"RELAY_{name.upper()}", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_everything_is_under_the_home_and_absolute(tmp_path: Path) -> None:
+    settings = Settings()
+    assert settings.home == tmp_path / ".relay"
+    assert settings.landing == tmp_path / ".relay/landing"
+    assert settings.data_registry == str(tmp_path / ".relay/data-registry.git")
+
+
+def test_the_environment_says_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_HOME", "elsewhere")
+    monkeypatch.setenv("RELAY_CHECKS", "seen")
+    monkeypatch.setenv("RELAY_DATA_REGISTRY", "https://git.example/data.git")
+    settings = Settings()
+    assert settings.checks == tmp_path / "seen"
+    assert settings.quarantine == tmp_path / "elsewhere/quarantine"
+    assert settings.data_registry == "https://git.example/data.git"
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().mlflow_url = "http://elsewhere"  # type: ignore[misc]
+
+
+def test_the_codes_commit_is_gits_unless_it_is_said() -> None:
+    assert code_commit(Settings(code_commit="abc")) == "abc"
+    assert len(code_commit(Settings()).removesuffix("+dirty")) == 40
