@@ -33,8 +33,7 @@ bench: install  ## where a lap's time goes
 	@$(BIN)/python -m services.embedded.bench
 
 clean:  ## forget all state; stops a running platform first
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services.embedded down; fi
-	rm -rf "$(or $(RELAY_HOME),.relay)"
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services.embedded forget; fi
 
 distclean: clean  ## and the environments
 	rm -rf .venv .venv-airflow .venv-uv .mypy_cache .pytest_cache .ruff_cache

@@ -42,7 +42,7 @@ def run_checks(
     """
     limits.refuse_unknown_columns(schema)
     checks = [
-        *_window_checks(reference, current, labels, limits),
+        *_window_checks(reference, current, labels, schema, limits),
         *_column_checks(reference, current, schema, limits),
         *_drift_checks(reference, current, schema, limits),
     ]
@@ -53,10 +53,15 @@ def run_checks(
 
 
 def _window_checks(
-    reference: pd.DataFrame, current: pd.DataFrame, labels: pd.DataFrame, limits: MonitorLimits
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    labels: pd.DataFrame,
+    schema: Schema,
+    limits: MonitorLimits,
 ) -> Iterator[Check]:
     score = limits.live_score
-    yield "duplicate_id", None, partial(quality.duplicate_id, current, limits.max_duplicate_share)
+    share = limits.max_duplicate_share
+    yield "duplicate_row", None, partial(quality.duplicate_row, current, schema, share)
     yield "missing_labels", None, partial(missing_labels, current, labels, score)
     yield "live_score", None, partial(live_score, reference, current, labels, score)
 

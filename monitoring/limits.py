@@ -65,7 +65,7 @@ class MonitorLimits(_Section):
     keep_reports: int = Field(ge=1)  # newest reports of a model that stay in the workspace
     clocks: tuple[str, ...] = Field(default=(), strict=False)  # move by themselves: no drift, stuck
 
-    max_duplicate_share: Share  # of rows whose id another row has too
+    max_duplicate_share: Share  # of rows that repeat an earlier one under another id
     max_out_of_range_share: ShareLimits  # of rows outside the schema's min and max
     max_missing_increase: ShareLimits  # added to the reference's own share of missing values
     max_new_category_share: ShareLimits  # of values that the reference does not have

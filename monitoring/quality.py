@@ -5,7 +5,7 @@ Every score and threshold here is a share, 0 to 1. Missing values are counted by
 
 import pandas as pd
 
-from monitoring.measures import Column, Measured, present, values
+from monitoring.measures import Column, Measured, Schema, present, values
 
 
 def missing(
@@ -56,8 +56,12 @@ def stuck(
     return Measured(share, float(usual) + max_increase, reason)
 
 
-def duplicate_id(current: pd.DataFrame, max_share: float) -> Measured:
-    """Share of the rows whose id an earlier row has too."""
-    repeated = current["id"].duplicated()
+def duplicate_row(current: pd.DataFrame, schema: Schema, max_share: float) -> Measured:
+    """Share of the rows that an earlier row repeats: same event time and features, another id.
+
+    The same id twice is a client's retry, which the prediction log counts once.
+    """
+    told = [name for name in ("event_time", *schema) if name in current]
+    repeated = current.duplicated(told)
     share = float(repeated.mean())
-    return Measured(share, max_share, f"{repeated.sum()} of {len(current)} ids came before")
+    return Measured(share, max_share, f"{repeated.sum()} of {len(current)} rows were asked before")

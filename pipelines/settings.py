@@ -5,25 +5,53 @@ line. Settings are read once, at a program's entrance, never at import.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Folder = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class Settings(BaseSettings):
-    """Addresses and folders of one installation; every field has the variable ``RELAY_<FIELD>``."""
+    """Addresses and folders of one installation; every field has the variable ``RELAY_<FIELD>``.
 
-    model_config = SettingsConfigDict(env_prefix="RELAY_", frozen=True, extra="ignore")
+    What is not given lies under ``home``.
+    """
 
-    home: Path = Field(default=Path(".relay"), description="root of all state kept in folders")
-    data_registry: str = Field(default="", description="git URL of the data registry")
-    data_remote: str = Field(default="", description="DVC remote URL holding the data itself")
-    landing: Path = Field(default=Path(), description="where new batches arrive")
-    quarantine: Path = Field(default=Path(), description="where refused batches go, with a report")
-    prediction_log: Path = Field(default=Path(), description="root of the prediction log")
-    checks: Path = Field(default=Path(), description="check results, newest per model")
-    evidently_workspace: Path = Field(default=Path(), description="reports for the Evidently UI")
+    model_config = SettingsConfigDict(
+        env_prefix="RELAY_", frozen=True, extra="ignore", validate_default=True
+    )
+
+    home: Folder = Field(default=Path(".relay"), description="root of all state kept in folders")
+    data_registry: str = Field(
+        default_factory=lambda given: str(given["home"] / "data-registry.git"),
+        description="git URL of the data registry",
+    )
+    data_remote: str = Field(
+        default_factory=lambda given: str(given["home"] / "data-remote"),
+        description="DVC remote URL holding the data itself",
+    )
+    landing: Folder = Field(
+        default_factory=lambda given: given["home"] / "landing",
+        description="where new batches arrive",
+    )
+    quarantine: Folder = Field(
+        default_factory=lambda given: given["home"] / "quarantine",
+        description="where refused batches go, with a report",
+    )
+    prediction_log: Folder = Field(
+        default_factory=lambda given: given["home"] / "prediction-log",
+        description="root of the prediction log",
+    )
+    checks: Folder = Field(
+        default_factory=lambda given: given["home"] / "checks",
+        description="check results, newest per model",
+    )
+    evidently_workspace: Folder = Field(
+        default_factory=lambda given: given["home"] / "evidently",
+        description="reports for the Evidently UI",
+    )
 
     mlflow_url: str = "http://127.0.0.1:5000"
     serving_url: str = "http://127.0.0.1:8000"
@@ -33,24 +61,3 @@ class Settings(BaseSettings):
 
     airflow_run: str = Field(default="", description="Airflow run a step works for: dag_id/run_id")
     code_commit: str = Field(default="", description="commit of the code, where git cannot tell")
-
-    @model_validator(mode="after")
-    def _derive_from_home(self) -> Self:
-        home = self.home.absolute()
-        derived: dict[str, str | Path] = {
-            "home": home,
-            "data_registry": self.data_registry or str(home / "data-registry.git"),
-            "data_remote": self.data_remote or str(home / "data-remote"),
-        }
-        for name, folder in {
-            "landing": "landing",
-            "quarantine": "quarantine",
-            "prediction_log": "prediction-log",
-            "checks": "checks",
-            "evidently_workspace": "evidently",
-        }.items():
-            given: Path = getattr(self, name)
-            derived[name] = home / folder if given == Path() else given.absolute()
-        for name, value in derived.items():
-            object.__setattr__(self, name, value)  # frozen for everybody else
-        return self

@@ -1,7 +1,8 @@
-"""``up``, ``down`` or ``status`` in; the platform without the lap, driven by hand, out."""
+"""``up``, ``down``, ``forget`` or ``status`` in; the platform, driven by hand, out."""
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import time
@@ -44,6 +45,20 @@ def down(settings: Embedded) -> int:
     return 0
 
 
+def forget(settings: Embedded) -> int:
+    """End the platform and delete its home, if it is one: nobody means their own folder."""
+    down(settings)
+    home = settings.home
+    if not home.exists():
+        return 0
+    if not (home / "run").is_dir() and any(home.iterdir()):
+        sys.stderr.write(f"{home} is not a home of Relay (it has no folder run/): not deleted\n")
+        return 1
+    shutil.rmtree(home)
+    _say(f"{home} is forgotten")
+    return 0
+
+
 def status(settings: Embedded) -> int:
     """Say what runs; 1 when nothing does."""
     owner = holder(settings.home)
@@ -80,8 +95,9 @@ def _say(text: str) -> None:
 def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
-    parser.add_argument("do", choices=["up", "down", "status"])
-    return {"up": up, "down": down, "status": status}[parser.parse_args().do](Embedded())
+    parser.add_argument("do", choices=["up", "down", "forget", "status"])
+    does = {"up": up, "down": down, "forget": forget, "status": status}
+    return does[parser.parse_args().do](Embedded())
 
 
 if __name__ == "__main__":

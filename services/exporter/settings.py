@@ -1,9 +1,8 @@
 """The environment (prefix `RELAY_`) in, where to read and where to listen out."""
 
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -13,12 +12,9 @@ class ExporterSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RELAY_", extra="ignore")
 
     home: Path = Path(".relay")
-    checks: Path = Field(default=Path(), description="newest monitor run per model")
+    checks: Path = Field(
+        default_factory=lambda given: given["home"] / "checks",
+        description="newest monitor run per model",
+    )
     exporter_host: str = "127.0.0.1"
     exporter_port: int = Field(default=9101, ge=0, le=65535)
-
-    @model_validator(mode="after")
-    def _derive_from_home(self) -> Self:
-        if self.checks == Path():
-            self.checks = self.home / "checks"
-        return self

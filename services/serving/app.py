@@ -47,6 +47,7 @@ class App:
 
     async def _answer(self, scope: Scope, proto: HTTPProtocol, protocol: str) -> Reply:
         try:
+            _refuse_foreign_page(scope)
             body = await self._body(scope, proto) if scope.method == "POST" else b""
             request = Request(scope.method, scope.path, scope.query_string, scope.headers, body)
             return await self._routes.answer(request)
@@ -93,3 +94,15 @@ class App:
 
 def _too_large(size: str, limit: int) -> RequestError:
     return RequestError(413, f"the body has {size}, want at most {limit} bytes: send fewer rows")
+
+
+def _refuse_foreign_page(scope: Scope) -> None:
+    """A page that a person has open elsewhere may not post here through their browser.
+
+    Browsers say where a page is from; programs do not. (https://fetch.spec.whatwg.org/#origin-header)
+    """
+    origin = scope.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != scope.headers.get("host"):
+        raise RequestError(
+            403, f"a page of {origin!r} may not ask: only programs, and our own pages"
+        )

@@ -1,9 +1,8 @@
 """Where serving listens, reads and writes: the environment (prefix `RELAY_`) in, `Settings` out."""
 
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,8 +13,14 @@ class Settings(BaseSettings):
 
     home: Path = Path(".relay")
     mlflow_url: str = "http://127.0.0.1:5000"
-    prediction_log: Path = Field(default=Path(), description="root of the prediction log")
-    serving_cache: Path = Field(default=Path(), description="last good version of each model")
+    prediction_log: Path = Field(
+        default_factory=lambda given: given["home"] / "prediction-log",
+        description="root of the prediction log",
+    )
+    serving_cache: Path = Field(
+        default_factory=lambda given: given["home"] / "serving",
+        description="last good version of each model",
+    )
     serving_host: str = "127.0.0.1"
     serving_port: int = Field(default=8000, ge=1, le=65535)
     serving_poll_seconds: PositiveFloat = 2.0
@@ -24,11 +29,3 @@ class Settings(BaseSettings):
     )
     serving_max_body_bytes: PositiveInt = 16 * 2**20
     serving_max_batch_rows: PositiveInt = 1024
-
-    @model_validator(mode="after")
-    def _derive_from_home(self) -> Self:
-        if self.prediction_log == Path():
-            self.prediction_log = self.home / "prediction-log"
-        if self.serving_cache == Path():
-            self.serving_cache = self.home / "serving"
-        return self

@@ -9,7 +9,7 @@ from services.serving.predictor import Predictor
 from services.serving.queries import Query
 
 _log = logging.getLogger(__name__)
-_MOST_WAITING = 1000
+_MOST_WAITING = 1000  # rows
 
 
 class Shadow:
@@ -18,13 +18,15 @@ class Shadow:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._waiting: deque[tuple[Predictor, Query]] = deque()
+        self._offered = self._done = 0  # rows; one thread alone writes each
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
     def offer(self, predictor: Predictor, query: Query) -> None:
         """Queue a query whose answer has been sent."""
-        if len(self._waiting) >= _MOST_WAITING:
+        if self._offered - self._done + query.rows > _MOST_WAITING:
             self._metrics.shadow_dropped.labels(predictor.ref.model).inc()
             return
+        self._offered += query.rows
         self._waiting.append((predictor, query))
         if len(self._waiting) == 1:
             self._thread.submit(self._drain)
@@ -44,6 +46,7 @@ class Shadow:
                 ref = {"model": predictor.ref.model, "version": predictor.ref.version}
                 _log.warning("shadow failed", exc_info=True, extra=ref)
             self._waiting.popleft()
+            self._done += query.rows
 
 
 def _check(predictor: Predictor, query: Query) -> None:

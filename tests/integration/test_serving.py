@@ -291,6 +291,18 @@ def test_swaps_fail_no_request_and_each_answer_is_of_the_version_it_names(
     assert answered == len(versions)
 
 
+def test_a_page_of_another_site_may_not_post(registry: str, serving: Program) -> None:
+    ours = serving.url.partition("://")[2]
+    for path, body in {
+        INFER: infer_body([ROW]),
+        "/v1/models/flights/labels": {"labels": []},
+    }.items():
+        foreign = {"Origin": "http://evil.example", "Content-Type": "text/plain"}
+        assert httpx.post(serving.url + path, json=body, headers=foreign).status_code == 403
+        own = {"Origin": f"http://{ours}"}
+        assert httpx.post(serving.url + path, json=body, headers=own).status_code == 200
+
+
 def test_a_shadow_is_logged_and_never_returned(
     registry: str, serving: Program, tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ def test_a_window_like_the_reference_is_ok_everywhere() -> None:
     results = check(answers())
     assert with_verdict(results, "ok") == set(results)
     assert {name for name, _ in results} == {
-        *{"duplicate_id", "missing_labels", "live_score", "missing", "out_of_range"},
+        *{"duplicate_row", "missing_labels", "live_score", "missing", "out_of_range"},
         *{"new_category", "stuck", "drift", "prediction_drift"},
     }
 
@@ -85,10 +85,11 @@ def test_a_planted_fault_is_named_by_its_column(
     assert with_verdict(results, "unknown") == set()
 
 
-def test_repeated_ids_alert() -> None:
+def test_rows_that_are_asked_again_under_another_id_alert() -> None:
     frame = answers()
-    twice = pd.concat([frame, frame.head(100)])
-    assert ("duplicate_id", None) in with_verdict(check(twice), "alert")
+    again = frame.head(100).assign(id=lambda rows: "again-" + rows["id"])
+    twice = pd.concat([frame, again], ignore_index=True)
+    assert ("duplicate_row", None) in with_verdict(check(twice), "alert")
 
 
 def test_shifted_answers_drift_and_score_worse() -> None:
