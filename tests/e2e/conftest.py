@@ -119,8 +119,10 @@ def environment(place: Embedded) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def demo(place: Embedded, environment: dict[str, str]) -> Iterator[Demo]:
-    """The lap, once a session, and nothing of it left but its home."""
+def demo(
+    place: Embedded, environment: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Demo]:
+    """The lap, once a session, and nothing of it left but its home; not that, if all is well."""
     command = ["make", "demo", "ONCE=1"]
     done = subprocess.run(
         command,
@@ -135,6 +137,8 @@ def demo(place: Embedded, environment: dict[str, str]) -> Iterator[Demo]:
     assert not left, f"processes left: {left}"
     assert holder(place.home) is None
     yield Demo(place, done.returncode, done.stdout)
+    if request.session.testsfailed:
+        return  # its logs tell why
     clean = subprocess.run(["make", "clean"], cwd=ROOT, env=environment, check=False)
     assert clean.returncode == 0
     assert not place.home.exists()
