@@ -9,6 +9,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+CheckName = Literal[
+    "duplicate_row",
+    "missing_labels",
+    "live_score",
+    "missing",
+    "out_of_range",
+    "new_category",
+    "stuck",
+    "drift",
+    "prediction_drift",
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Distance = Annotated[float, Field(gt=0)]
 

@@ -177,13 +177,14 @@ def find_prediction(root: Path, id: str) -> PredictionRecord | None:  # noqa: A0
 
 
 def newest_event_time(root: Path, model: str) -> datetime | None:
-    """How far, in event time, predictions have come; None where there is none."""
+    """How far, in event time, the champion's answers have come; None where there is none."""
     records = _decode(root / model / "predictions", _EventTime)
-    return max((record.event_time for record in records), default=None)
+    return max((r.event_time for r in records if r.role == "champion"), default=None)
 
 
 class _EventTime(msgspec.Struct):
     event_time: datetime
+    role: Role
 
 
 def _decode(folder: Path, kind: type[_T], containing: bytes = b"") -> Iterator[_T]:

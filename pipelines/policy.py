@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from monitoring.limits import MonitorLimits
+from monitoring.limits import CheckName, MonitorLimits
 
+BaselineName = Literal["base_rate", "logistic_regression", "gradient_boosting"]
 ColumnType = Literal["string", "long", "double", "time"]
 
 
@@ -116,7 +117,7 @@ class Evaluate(Section):
 class Promote(Section):
     """The gate in front of ``@champion``; log loss in nats, latency in seconds."""
 
-    must_beat: list[str]
+    must_beat: list[BaselineName]
     min_improvement: float
     max_calibration_error: float = Field(gt=0, le=1)
     max_slice_regression: float = Field(gt=0)
@@ -126,7 +127,7 @@ class Promote(Section):
 class Retrain(Section):
     """When the monitor's verdict trains again, and how often at most (days of event time)."""
 
-    checks: list[str]
+    checks: list[CheckName]
     cooldown_days: int = Field(ge=0)
     budget: int = Field(ge=0)
     budget_days: int = Field(ge=1)

@@ -1,12 +1,16 @@
 """A step has one name everywhere: its module, its command, its task id and its section."""
 
 import ast
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.main import get_command
 
+from monitoring.limits import CheckName
 from pipelines import exits, models, policy
+from pipelines.baselines import BASELINES
 from pipelines.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +52,12 @@ def test_every_step_has_a_function_of_its_name() -> None:
 def test_dags_and_steps_mean_the_same_by_an_exit_code() -> None:
     source = (ROOT / "dags/relay_step.py").read_text()
     assert f"REFUSED, NOTHING_TO_DO = {exits.REFUSED}, {exits.NOTHING_TO_DO}" in source
+
+
+def test_the_policy_knows_every_check_and_every_baseline() -> None:
+    yielded = re.findall(r'yield "(\w+)"', (ROOT / "monitoring/checks.py").read_text())
+    assert set(get_args(CheckName)) == set(yielded)
+    assert set(get_args(policy.BaselineName)) == set(BASELINES)
 
 
 @pytest.mark.parametrize("name", models.names())

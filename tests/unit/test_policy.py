@@ -40,6 +40,12 @@ def test_a_wrong_type_is_named_with_what_was_found(written: Path) -> None:
         policy.read(written)
 
 
+def test_a_check_that_does_not_exist_cannot_ask_for_a_retrain(written: Path) -> None:
+    change(written, "retrain", "checks", to=["live_scores"])
+    with pytest.raises(policy.PolicyError, match=r"retrain\.checks.*'live_scores'"):
+        policy.read(written)
+
+
 def test_a_missing_section_is_named(written: Path) -> None:
     content = yaml.safe_load(written.read_text())
     del content["retrain"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -66,7 +67,9 @@ def test_window_holds_its_start_and_not_its_end(tmp_path: Path) -> None:
     PredictionLog(tmp_path).append(hours)
     start, end = DAY + timedelta(hours=1), DAY + timedelta(hours=3)
     assert list(read_predictions(tmp_path, "flights", start, end)["id"]) == ["1", "2"]
-    assert newest_event_time(tmp_path, "flights") == DAY + timedelta(hours=4)
+    later = msgspec.structs.replace(hours[0], role="shadow", event_time=DAY + timedelta(days=9))
+    PredictionLog(tmp_path).append([later])
+    assert newest_event_time(tmp_path, "flights") == DAY + timedelta(hours=4), "the champion's"
 
 
 def test_an_empty_log_reads_as_empty(tmp_path: Path) -> None:
