@@ -171,9 +171,14 @@ class Lap:
         with self.stage(f"monitor {batch}") as came:
             run = self.airflow.trigger(f"{self.model}_monitor")
             self.watch("monitor", run, may_skip=True)
-            window = read_window(batch, self.status()["checks"])
+            window = read_window(batch, self.wait_for(self.decided, "the monitor's decision"))
             self.record.windows.append(window)
             came(judgement(window))
+
+    def decided(self) -> dict[str, Any] | None:
+        """Give the newest check results; None while a run, such as a scheduled one, still decides."""
+        checks: dict[str, Any] = self.status()["checks"]
+        return checks if checks["retrain"] else None
 
     def asked(self, champion: dict[str, Any]) -> bool:
         """Say whether a monitor, ours or a scheduled one, has asked to replace this champion."""
@@ -304,9 +309,7 @@ def read_window(batch: str, run: dict[str, Any]) -> Window:
         return [f"{r['check']} {r['column'] or ''}".strip() for r in found]
 
     live = next((r for r in results if r["check"] == "live_score"), None)
-    return Window(
-        batch, run["version"], named("alert"), named("unknown"), live, run["retrain"] or {}
-    )
+    return Window(batch, run["version"], named("alert"), named("unknown"), live, run["retrain"])
 
 
 def judgement(window: Window) -> str:
