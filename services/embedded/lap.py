@@ -175,10 +175,10 @@ class Lap:
             self.record.windows.append(window)
             came(judgement(window))
 
-    def decided(self) -> dict[str, Any] | None:
-        """Give the newest check results; None while a run, such as a scheduled one, still decides."""
+    def decided(self) -> dict[str, Any]:
+        """Give the newest check results; none while a run, perhaps a scheduled one, decides."""
         checks: dict[str, Any] = self.status()["checks"]
-        return checks if checks["retrain"] else None
+        return checks if checks["retrain"] else {}
 
     def asked(self, champion: dict[str, Any]) -> bool:
         """Say whether a monitor, ours or a scheduled one, has asked to replace this champion."""

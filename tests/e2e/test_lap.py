@@ -328,10 +328,10 @@ def status(loop: Loop) -> dict[str, Any]:
     return told
 
 
-def decided(loop: Loop) -> dict[str, Any] | None:
-    """The newest check results; None while a run, such as a scheduled one, still decides."""
+def decided(loop: Loop) -> dict[str, Any]:
+    """The newest check results; none while a run, perhaps a scheduled one, decides."""
     checks: dict[str, Any] = status(loop)["checks"]
-    return checks if checks["retrain"] else None
+    return checks if checks["retrain"] else {}
 
 
 def artifacts(loop: Loop, run_id: str) -> list[dict[str, Any]]:
