@@ -26,11 +26,6 @@ PARTS = ("airflow", "mlflow", "serving", "evidently", "prometheus", "exporter")
 MODEL = "flights"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The lap is judged before anybody hurts the platform."""
-    items.sort(key=lambda item: item.path.name == "test_faults.py")
-
-
 @dataclass(frozen=True)
 class Demo:
     """A lap that was made: its home, how it ended and what it told."""
