@@ -148,6 +148,7 @@ def light(settings: Embedded) -> str:
         "import signal, sys\n"
         "from services.embedded.platform import start\n"
         "from services.embedded.settings import Embedded\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it\n"
         f"settings = Embedded.model_validate_json({settings.model_dump_json()!r})\n"
         f"with start(settings, leave_out=dict.fromkeys({heavy!r}, 'too heavy')) as platform:\n"
         "    print('up', platform.state('exporter')['pid'], flush=True)\n"
