@@ -5,12 +5,16 @@ line. Settings are read once, at a program's entrance, never at import.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Folder = Annotated[Path, AfterValidator(Path.absolute)]
+
+
+def _under_home(folder: str, description: str) -> Any:
+    return Field(default_factory=lambda given: given["home"] / folder, description=description)
 
 
 class Settings(BaseSettings):
@@ -32,26 +36,11 @@ class Settings(BaseSettings):
         default_factory=lambda given: str(given["home"] / "data-remote"),
         description="DVC remote URL holding the data itself",
     )
-    landing: Folder = Field(
-        default_factory=lambda given: given["home"] / "landing",
-        description="where new batches arrive",
-    )
-    quarantine: Folder = Field(
-        default_factory=lambda given: given["home"] / "quarantine",
-        description="where refused batches go, with a report",
-    )
-    prediction_log: Folder = Field(
-        default_factory=lambda given: given["home"] / "prediction-log",
-        description="root of the prediction log",
-    )
-    checks: Folder = Field(
-        default_factory=lambda given: given["home"] / "checks",
-        description="check results, newest per model",
-    )
-    evidently_workspace: Folder = Field(
-        default_factory=lambda given: given["home"] / "evidently",
-        description="reports for the Evidently UI",
-    )
+    landing: Folder = _under_home("landing", "where new batches arrive")
+    quarantine: Folder = _under_home("quarantine", "where refused batches go, with a report")
+    prediction_log: Folder = _under_home("prediction-log", "root of the prediction log")
+    checks: Folder = _under_home("checks", "check results, newest per model")
+    evidently_workspace: Folder = _under_home("evidently", "reports for the Evidently UI")
 
     mlflow_url: str = "http://127.0.0.1:5000"
     serving_url: str = "http://127.0.0.1:8000"
