@@ -17,6 +17,11 @@ def _under_home(folder: str, description: str) -> Any:
     return Field(default_factory=lambda given: given["home"] / folder, description=description)
 
 
+def _at_port_of(service: str) -> Any:
+    """On this machine unless an address is given, at the port that was moved or is usual."""
+    return Field(default_factory=lambda given: f"http://127.0.0.1:{given[f'{service}_port']}")
+
+
 class Settings(BaseSettings):
     """Addresses and folders of one installation; every field has the variable ``RELAY_<FIELD>``.
 
@@ -42,11 +47,16 @@ class Settings(BaseSettings):
     checks: Folder = _under_home("checks", "check results, newest per model")
     evidently_workspace: Folder = _under_home("evidently", "reports for the Evidently UI")
 
-    mlflow_url: str = "http://127.0.0.1:5000"
-    serving_url: str = "http://127.0.0.1:8000"
-    airflow_url: str = "http://127.0.0.1:8080"
-    evidently_url: str = "http://127.0.0.1:8001"
-    prometheus_url: str = "http://127.0.0.1:9090"
+    mlflow_port: int = 5000
+    mlflow_url: str = _at_port_of("mlflow")
+    serving_port: int = 8000
+    serving_url: str = _at_port_of("serving")
+    airflow_port: int = 8080
+    airflow_url: str = _at_port_of("airflow")
+    evidently_port: int = 8001
+    evidently_url: str = _at_port_of("evidently")
+    prometheus_port: int = 9090
+    prometheus_url: str = _at_port_of("prometheus")
 
     airflow_run: str = Field(default="", description="Airflow run a step works for: dag_id/run_id")
     code_commit: str = Field(default="", description="commit of the code, where git cannot tell")

@@ -69,7 +69,8 @@ def lap(platform: Platform, console: Console, teller: Teller) -> None:
     airflow = AirflowApi(airflow_address.url, airflow_address.login, airflow_address.password)
     for name in models.names():
         one = Lap(platform, airflow, name, models.load(name).feed.batch_names(), teller)
-        one.run()
+        if not one.run():
+            console.print(f"the lap of {name} was made before; `make clean` forgets it")
         console.print(summarise(name, one.status(), one.record))
 
 
@@ -111,7 +112,9 @@ def main() -> int:
         with start(Embedded(), well) as platform, orderly(teller):
             lap(platform, console, teller)
             console.print(show_addresses(platform.addresses(), dict(platform.without)))
-            if not once:
+            if once:
+                console.print("the lap is made; stopping all of it, `make demo` goes on from here")
+            else:
                 stay(platform, console)
     except KeyboardInterrupt:
         teller.quiet()

@@ -78,15 +78,16 @@ class Lap:
         self.record = Record()
         self.trained: set[str] = set()
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """Ingest, train, serve; then month after month, until drift has made a new champion.
 
-        A lap that was cut short goes on from where it was; one that is made is not made again.
+        A lap that was cut short goes on from where it was; one that is made is not made again, and
+        the answer is False.
         """
         self.dags_are_read()
         state = self.status()
         if any(version["trigger"] == "retrain" for version in state["versions"]):
-            return
+            return False
         champion = state["champion"] or self.first_champion()
         self.served(champion["version"])
         following = iter(self.batches[self.batches.index(self.newest_batch()) + 1 :])
@@ -104,6 +105,7 @@ class Lap:
         if batch := next(following, None):
             self.traffic(batch)
             self.monitor(batch)
+        return True
 
     # The stages -----------------------------------------------------------------------------
 

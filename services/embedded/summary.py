@@ -11,14 +11,19 @@ from rich.text import Text
 from services.embedded.lap import Record, Window
 from services.embedded.platform import Address
 
+LIMIT = (
+    "limit: what always saying the training's rate would lose, and what chance adds in a few days"
+)
+
 
 def summarise(model: str, status: dict[str, Any], record: Record) -> Panel:
     """Lay out data, versions, windows, and why the champion is who it is."""
+    windows: list[Table | Text] = [_windows(record.windows), Text(LIMIT, style="dim")]
     parts: list[Table | Text] = [
         _data(status["datasets"]),
         _versions(status),
         _baselines(status),
-        _windows(record.windows),
+        *(windows if record.windows else []),
         _story(status, record.windows),
     ]
     spaced = [part for each in parts for part in (each, Text(""))]

@@ -41,3 +41,10 @@ def test_settings_do_not_change() -> None:
 def test_the_codes_commit_is_gits_unless_it_is_said() -> None:
     assert code_commit(Settings(code_commit="abc")) == "abc"
     assert len(code_commit(Settings()).removesuffix("+dirty")) == 40
+
+
+def test_a_moved_port_moves_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELAY_MLFLOW_PORT", "5777")
+    assert Settings().mlflow_url == "http://127.0.0.1:5777"
+    monkeypatch.setenv("RELAY_MLFLOW_URL", "http://mlflow:5000")
+    assert Settings().mlflow_url == "http://mlflow:5000"
