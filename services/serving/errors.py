@@ -2,13 +2,19 @@
 
 
 class RequestError(Exception):
-    """A refusal with an HTTP status; `message` goes to the client, so it holds no secret."""
+    """A refusal with an HTTP status; `message` goes to the client, so it holds no secret.
 
-    def __init__(self, status: int, message: str, field: str | None = None) -> None:
+    `retry_after` says in how many seconds it is worth to ask again.
+    """
+
+    def __init__(
+        self, status: int, message: str, field: str | None = None, *, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.field = field
+        self.retry_after = retry_after
 
 
 class LoadError(Exception):

@@ -3,28 +3,22 @@
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from services.serving.errors import RequestError
+from services.serving.fields import Column, Field
 from services.serving.json_body import decode
+from services.serving.kinds import DATATYPES
 from services.serving.queries import Outputs, Query, checked_id, checked_time
-from services.serving.signature import Columns, Field, Signature
-
-DATATYPES = {
-    "bool": "BOOL",
-    "object": "BYTES",
-    **{
-        f"{sign}int{bits}": f"{sign}INT{bits}".upper()
-        for sign in ("", "u")
-        for bits in (8, 16, 32, 64)
-    },
-    **{f"float{bits}": f"FP{bits}" for bits in (16, 32, 64)},
-}
+from services.serving.signature import Columns, Signature
 
 
-class _Tensor(msgspec.Struct):
+class Tensor(msgspec.Struct):
+    """One input of a request: values flat or nested from JSON, an array from binary."""
+
     name: str
     shape: list[int]
     datatype: str
@@ -36,7 +30,7 @@ class _Output(msgspec.Struct):
 
 
 class _Request(msgspec.Struct):
-    inputs: list[_Tensor]
+    inputs: list[Tensor]
     id: str | None = None
     parameters: dict[str, Any] | None = None
     outputs: list[_Output] | None = None
@@ -48,19 +42,32 @@ _DECODER = msgspec.json.Decoder(_Request)
 def read_query(body: bytes, signature: Signature) -> Query:
     """Read and check an inference request. Raises RequestError."""
     request = decode(body, _DECODER)
+    wanted = tuple(output.name for output in request.outputs or ())
+    return build_query(request.inputs, signature, request.id, request.parameters or {}, wanted)
+
+
+def build_query(
+    tensors: Iterable[Tensor],
+    signature: Signature,
+    id: str | None,  # noqa: A002
+    parameters: Mapping[str, Any],
+    wanted_outputs: tuple[str, ...],
+) -> Query:
+    """Check a request's tensors, however they came. Raises RequestError."""
     columns: Columns = {}
-    for tensor in request.inputs:
+    for tensor in tensors:
         if tensor.name in columns:
             raise RequestError(400, f"field {tensor.name!r} is given twice", tensor.name)
-        columns[tensor.name] = _rows(tensor, signature.field(tensor.name))
-    rows = signature.check(columns)
-    event_time = (request.parameters or {}).get("event_time")
+        columns[tensor.name] = _column(tensor, signature.field(tensor.name))
+    event_time = parameters.get("event_time")
+    key = parameters.get("key")
     return Query(
-        id=checked_id(request.id),
+        id=checked_id(id),
         columns=columns,
-        rows=rows,
+        rows=signature.complete(columns),
         event_time=None if event_time is None else checked_time(event_time, "event_time"),
-        wanted_outputs=tuple(output.name for output in request.outputs or ()),
+        key="" if key is None else str(key),
+        wanted_outputs=wanted_outputs,
     )
 
 
@@ -93,16 +100,7 @@ def describe(field: Field) -> dict[str, Any]:
     }
 
 
-def _rows(tensor: _Tensor, field: Field) -> list[Any]:
-    """Turn a tensor's data, flat or nested, into one value (or flat list) a row."""
+def _column(tensor: Tensor, field: Field) -> Column:
     if tensor.datatype not in field.kind.accepts:
-        wanted = f"datatype {field.kind.datatype}"
-        raise field.refusal(tensor.datatype, wanted)
-    shape = tensor.shape
-    if len(shape) == 2 and not field.shape and shape[1] == 1:
-        trailing: tuple[int, ...] = (1,)  # a column may come as [N, 1]
-    else:
-        trailing = field.shape
-    if not shape or shape[0] < 1 or tuple(shape[1:]) != trailing:
-        raise field.refusal(shape, f"shape {[-1, *field.shape]} with one row or more")
-    return field.rows(tensor.data, shape)
+        raise field.refusal(tensor.datatype, f"datatype {field.kind.datatype}")
+    return field.read(tensor.data, tensor.shape)

@@ -1,20 +1,28 @@
-"""One served version: queries in, logged outputs out, those of one loop turn computed together.
+"""One served version: queries in, logged outputs out, those that wait at one time together.
 
-No query waits for others: what has arrived by the time the loop turns is one batch.
+No query waits for others to come: what is there when the model is free is one batch. A fast model
+computes on the event loop, which saves two hand-overs; a slow one on a thread of its own, so that
+nobody else waits for it.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from monitoring.prediction_log import PredictionLog, PredictionRecord, Role
 from services.serving.errors import RequestError
+from services.serving.fields import Column
+from services.serving.loading import Loaded
 from services.serving.metrics import Metrics
-from services.serving.onnx_model import OnnxModel
 from services.serving.queries import Outputs, Query
+
+_FAST_SECONDS = 0.001  # for a row: beyond it others would feel that the loop stands still
 
 
 class VersionRef(NamedTuple):
@@ -23,6 +31,13 @@ class VersionRef(NamedTuple):
     model: str
     version: str
     created: int
+
+
+class Limits(NamedTuple):
+    """Rows: computed together at most, and waiting at most."""
+
+    batch_rows: int = 1024
+    waiting_rows: int = 16384
 
 
 class _Ask(NamedTuple):
@@ -35,115 +50,137 @@ class Predictor:
     """A loaded version with its queue. `ask` belongs to the event loop, `answer` to any thread."""
 
     def __init__(
-        self, ref: VersionRef, model: OnnxModel, log: PredictionLog, metrics: Metrics, max_rows: int
+        self, ref: VersionRef, loaded: Loaded, log: PredictionLog, metrics: Metrics, limits: Limits
     ) -> None:
         self.ref = ref
-        self.model = model
+        self.model = loaded.model
         self._log = log
         self._metrics = metrics
-        self._max_rows = max_rows
+        self._limits = limits
         self._batch_rows = metrics.batch_rows.labels(ref.model)
         self._waiting: list[_Ask] = []
+        self._waiting_rows = 0
+        self._busy = False
+        slow = loaded.seconds > _FAST_SECONDS
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=ref.model) if slow else None
 
     def ask(self, query: Query, role: Role) -> "asyncio.Future[Outputs]":
         """Queue a query; its outputs come when they are in the prediction log.
 
-        The future raises RequestError (503) where the log could not be written.
+        Raises RequestError (503) where too many wait; the future where the log cannot be written.
         """
+        if self._waiting and self._waiting_rows + query.rows > self._limits.waiting_rows:
+            message = f"{self._waiting_rows} rows are waiting for model {self.ref.model!r}"
+            raise RequestError(503, message + ": ask again soon, or less at once", retry_after=1)
         loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._compute_waiting)
         answer: asyncio.Future[Outputs] = loop.create_future()
         self._waiting.append(_Ask(query, role, answer))
+        self._waiting_rows += query.rows
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._turn)
         return answer
 
     def answer(self, queries: Sequence[Query], role: Role) -> list[Outputs]:
         """Compute queries as one batch and log them."""
         return self._answer(queries, [role] * len(queries))
 
-    def _compute_waiting(self) -> None:
-        asks, self._waiting = self._waiting, []
-        for batch in _batches(asks, self._max_rows):
-            self._settle(batch)
+    @property
+    def waiting_rows(self) -> int:
+        """How many rows wait to be computed."""
+        return self._waiting_rows
 
-    def _settle(self, asks: list[_Ask]) -> None:
-        try:
-            answers = self._answer([ask.query for ask in asks], [ask.role for ask in asks])
-        except Exception as error:  # noqa: BLE001  the graph's errors share no base
-            if len(asks) > 1 and not isinstance(error, RequestError):
-                for ask in asks:  # a query that breaks the graph is alone with it
-                    self._settle([ask])
-                return
-            for ask in asks:
-                if not ask.answer.done():
-                    ask.answer.set_exception(error)
+    def _turn(self) -> None:
+        asks = self._next_batch()
+        if self._thread is None:
+            self._settle(asks, self._attempt(asks))
             return
-        for ask, outputs in zip(asks, answers, strict=True):
-            if not ask.answer.done():  # its client may have gone away
-                ask.answer.set_result(outputs)
+        loop = asyncio.get_running_loop()
+        attempt = loop.run_in_executor(self._thread, self._attempt, asks)
+        attempt.add_done_callback(lambda done: self._settle(asks, done.result()))
+
+    def _next_batch(self) -> list[_Ask]:
+        """Take what waits, up to the limit; a query that is larger goes alone."""
+        rows = count = 0
+        for ask in self._waiting:
+            if count and rows + ask.query.rows > self._limits.batch_rows:
+                break
+            rows += ask.query.rows
+            count += 1
+        asks, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_rows -= rows
+        return asks
+
+    def _settle(self, asks: list[_Ask], answers: list[Outputs | Exception]) -> None:
+        for ask, answer in zip(asks, answers, strict=True):
+            if ask.answer.done():  # its client has gone away
+                continue
+            if isinstance(answer, Exception):
+                ask.answer.set_exception(answer)
+            else:
+                ask.answer.set_result(answer)
+        self._busy = bool(self._waiting)
+        if self._busy:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _attempt(self, asks: list[_Ask]) -> list[Outputs | Exception]:
+        """Compute a batch; a query that breaks the model is alone with it."""
+        try:
+            return [*self._answer([ask.query for ask in asks], [ask.role for ask in asks])]
+        except Exception as error:  # noqa: BLE001  the runtimes' errors share no base
+            if len(asks) == 1 or isinstance(error, RequestError):
+                return [error] * len(asks)
+            return list(chain.from_iterable(self._attempt([ask]) for ask in asks))
 
     def _answer(self, queries: Sequence[Query], roles: Sequence[Role]) -> list[Outputs]:
-        names = self.model.signature.fields
-        columns = {name: list(chain(*(q.columns[name] for q in queries))) for name in names}
-        joined = self.model.run(columns)
-        rows = sum(query.rows for query in queries)
-        self._batch_rows.observe(rows)
-        answers, start = [], 0
+        joined = self.model.run(self._joined(queries))
+        rows, answers = 0, []
         for query in queries:
-            end = start + query.rows
-            answers.append({name: array[start:end] for name, array in joined.items()})
-            start = end
+            end = rows + query.rows
+            answers.append({name: array[rows:end] for name, array in joined.items()})
+            rows = end
+        self._batch_rows.observe(rows)
         self._write(queries, roles, answers)
         return answers
+
+    def _joined(self, queries: Sequence[Query]) -> dict[str, Column]:
+        if len(queries) == 1:
+            return queries[0].columns
+        names = self.model.signature.fields
+        return {name: _joined([query.columns[name] for query in queries]) for name in names}
 
     def _write(
         self, queries: Sequence[Query], roles: Sequence[Role], answers: list[Outputs]
     ) -> None:
         now, clock = datetime.now(UTC), time.perf_counter()
+        model, version, _ = self.ref
         records = [
-            record
+            PredictionRecord(
+                id=query.id,
+                rows=query.rows,
+                time=now,
+                event_time=query.event_time or now,
+                model=model,
+                version=version,
+                role=role,
+                features=query.columns,
+                output=outputs,
+                latency_seconds=round(clock - query.received, 6),
+            )
             for query, role, outputs in zip(queries, roles, answers, strict=True)
-            for record in self._records(query, role, outputs, now, clock)
         ]
         try:
             self._log.append(records)
         except OSError as error:
             self._metrics.log_failures.inc()
             message = "the prediction log cannot be written, so there is no answer: try again"
-            raise RequestError(503, message) from error
+            raise RequestError(503, message, retry_after=1) from error
         for role in set(roles):
             count = sum(q.rows for q, r in zip(queries, roles, strict=True) if r == role)
-            self._metrics.predictions.labels(self.ref.model, self.ref.version, role).inc(count)
-
-    def _records(
-        self, query: Query, role: Role, outputs: Outputs, now: datetime, clock: float
-    ) -> Iterator[PredictionRecord]:
-        names = self.model.signature.fields
-        features = zip(*(query.columns[name] for name in names), strict=True)
-        values = zip(*(array.tolist() for array in outputs.values()), strict=True)
-        latency = round(clock - query.received, 6)
-        for row, (asked, answered) in enumerate(zip(features, values, strict=True)):
-            yield PredictionRecord(
-                id=query.row_id(row),
-                time=now,
-                event_time=query.event_time or now,
-                model=self.ref.model,
-                version=self.ref.version,
-                role=role,
-                features=dict(zip(names, asked, strict=True)),
-                output=dict(zip(outputs, answered, strict=True)),
-                latency_seconds=latency,
-            )
+            self._metrics.predictions.labels(model, version, role).inc(count)
 
 
-def _batches(asks: list[_Ask], max_rows: int) -> Iterator[list[_Ask]]:
-    """Cut into batches of at most max_rows; a query that is larger goes alone."""
-    batch: list[_Ask] = []
-    rows = 0
-    for ask in asks:
-        if batch and rows + ask.query.rows > max_rows:
-            yield batch
-            batch, rows = [], 0
-        batch.append(ask)
-        rows += ask.query.rows
-    yield batch
+def _joined(columns: list[Any]) -> Column:
+    if isinstance(columns[0], list):
+        return list(chain.from_iterable(columns))
+    return np.concatenate(columns)

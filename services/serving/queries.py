@@ -1,7 +1,8 @@
 """A checked question on its way to a model: rows in columns, the id and time it goes by."""
 
+import os
+import re
 import time
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,32 +14,36 @@ from services.serving.signature import Columns
 
 Outputs = dict[str, NDArray[Any]]
 MAX_ID_CHARACTERS = 256
+_ROW_OR_UNPRINTABLE = re.compile(r"/\d+$|[^\x20-\x7e]")  # an id is a header's value, too
 EVENT_YEARS = range(1900, 2200)  # readers keep nanoseconds in 64 bits, which end in 2262
 
 
 @dataclass(slots=True)
 class Query:
-    """One request's rows; `event_time` is what they are about, None for now."""
+    """One request's rows; `event_time` is what they are about, None for now.
+
+    `key` is what a canary's share is drawn by: the same key gets the same version.
+    """
 
     id: str
     columns: Columns
     rows: int
     event_time: datetime | None = None
+    key: str = ""
     wanted_outputs: tuple[str, ...] = ()
     received: float = field(default_factory=time.perf_counter)
-
-    def row_id(self, row: int) -> str:
-        """Name a row in the prediction log: a lone row by the request's id, else `<id>/<row>`."""
-        return self.id if self.rows == 1 else f"{self.id}/{row}"
 
 
 def checked_id(given: str | None) -> str:
     """Give a request its id, a new one where it brought none."""
     if not given:
-        return uuid.uuid4().hex
+        return os.urandom(16).hex()
     if len(given) > MAX_ID_CHARACTERS:
         message = f"id has {len(given)} characters, want at most {MAX_ID_CHARACTERS}"
         raise RequestError(400, message, "id")
+    if _ROW_OR_UNPRINTABLE.search(given):
+        message = f"id: got {shown(given)}, want printable ASCII that does not end in /<number>, "
+        raise RequestError(400, message + "which names a row of a request", "id")
     return given
 
 

@@ -13,6 +13,7 @@ from services.serving import labels, open_inference, scoring
 from services.serving.catalog import Catalog, Target
 from services.serving.errors import RequestError
 from services.serving.metrics import Metrics
+from services.serving.model import Model
 from services.serving.queries import Outputs, Query
 from services.serving.shadow import Shadow
 
@@ -108,7 +109,7 @@ class Routes:
         return self._reply(scoring.answer(outputs, signature), target, query)
 
     async def _ask(self, target: Target, query: Query) -> Outputs:
-        target.predictor.model.check_outputs(query.wanted_outputs)
+        _check_outputs(query.wanted_outputs, target.predictor.model)
         return await target.predictor.ask(query, target.role)
 
     def _reply(self, content: dict[str, Any], target: Target, query: Query) -> Reply:
@@ -137,7 +138,7 @@ class Routes:
                 return Reply(b"\n")
             case ["version"]:
                 target = self._catalog.find(self._catalog.only())
-                return Reply(target.predictor.model.mlflow_version.encode())
+                return Reply(target.predictor.model.origin.mlflow_version.encode())
             case ["metrics"]:
                 return Reply(self._metrics.render(), headers=_TEXT)
             case ["v2"]:
@@ -156,12 +157,19 @@ class Routes:
         content = {
             "name": model,
             "versions": sorted({predictor.ref.version for predictor in served}),
-            "platform": "onnxruntime_onnx",
+            "platform": loaded.platform,
             "inputs": [open_inference.describe(f) for f in loaded.signature.fields.values()],
-            "outputs": loaded.describe_outputs(),
-            "parameters": {"version": target.predictor.ref.version, "run_id": loaded.run_id},
+            "outputs": [output.describe() for output in loaded.outputs],
+            "parameters": {"version": target.predictor.ref.version, "run_id": loaded.origin.run_id},
         }
         return Reply(_ENCODER.encode(content))
+
+
+def _check_outputs(wanted: tuple[str, ...], model: Model) -> None:
+    names = [output.name for output in model.outputs]
+    for name in wanted:
+        if name not in names:
+            raise RequestError(400, f"output {name!r} is not given, want some of {names}", name)
 
 
 def _version(rest: list[str]) -> str | None:

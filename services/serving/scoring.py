@@ -12,10 +12,11 @@ import msgspec
 from services.serving.errors import RequestError, shown
 from services.serving.json_body import decode
 from services.serving.queries import Outputs, Query, checked_id
-from services.serving.signature import Columns, Field, Signature
+from services.serving.signature import Columns, Signature
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 _DECODER = msgspec.json.Decoder(dict[str, Any])
+_Values = dict[str, list[Any]]
 
 
 class _Split(msgspec.Struct):
@@ -30,15 +31,13 @@ def read_query(body: bytes, signature: Signature, id: str | None) -> Query:  # n
     if len(given) != 1:
         message = f"the body has the keys {shown([*request])}, want exactly one of {FORMATS}"
         raise RequestError(400, message)
-    columns = _columns(given[0], request[given[0]], signature)
-    if signature.tabular:
-        columns = {name: _missing_as_none(values) for name, values in columns.items()}
-    else:
-        columns = {
-            name: _tensor_rows(rows, signature.field(name)) for name, rows in columns.items()
-        }
-    rows = signature.check(columns)
-    return Query(id=checked_id(id), columns=columns, rows=rows)
+    columns: Columns = {}
+    for name, values in _columns(given[0], request[given[0]], signature).items():
+        field = signature.field(name)
+        if signature.tabular:
+            values = _missing_as_none(values)
+        columns[name] = field.read(values, [len(values), *field.shape])
+    return Query(id=checked_id(id), columns=columns, rows=signature.complete(columns))
 
 
 def answer(outputs: Outputs, signature: Signature) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def answer(outputs: Outputs, signature: Signature) -> dict[str, Any]:
     return {"predictions": [dict(zip(flat, row, strict=True)) for row in rows]}
 
 
-def _columns(form: str, value: Any, signature: Signature) -> Columns:
+def _columns(form: str, value: Any, signature: Signature) -> _Values:
     if form == "dataframe_split":
         return _from_split(value)
     if isinstance(value, dict) and form == "inputs":
@@ -64,7 +63,7 @@ def _columns(form: str, value: Any, signature: Signature) -> Columns:
     raise RequestError(400, f"{form}: got {shown(value)}, want rows as objects by field name", form)
 
 
-def _from_split(value: Any) -> Columns:
+def _from_split(value: Any) -> _Values:
     try:
         split = msgspec.convert(value, _Split)
     except msgspec.ValidationError as error:
@@ -79,7 +78,7 @@ def _from_split(value: Any) -> Columns:
     return {name: [values[i] for values in split.data] for i, name in enumerate(names)}
 
 
-def _from_records(form: str, rows: list[dict[str, Any]]) -> Columns:
+def _from_records(form: str, rows: list[dict[str, Any]]) -> _Values:
     """A field that only some rows have is null in the others."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
@@ -88,7 +87,3 @@ def _from_records(form: str, rows: list[dict[str, Any]]) -> Columns:
 def _missing_as_none(values: list[Any]) -> list[Any]:
     """Read NaN as pandas does: as a missing value."""
     return [None if isinstance(v, float) and math.isnan(v) else v for v in values]
-
-
-def _tensor_rows(rows: list[Any], field: Field) -> list[Any]:
-    return field.rows(rows, [len(rows), *field.shape])

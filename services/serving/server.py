@@ -14,6 +14,7 @@ from services.serving.app import App
 from services.serving.cache import Cache
 from services.serving.catalog import Catalog
 from services.serving.metrics import Metrics
+from services.serving.predictor import Limits
 from services.serving.registry import Registry
 from services.serving.routes import Routes
 from services.serving.settings import Settings
@@ -41,7 +42,7 @@ async def serve(settings: Settings) -> None:
         metrics,
         poll_seconds=settings.serving_poll_seconds,
         retry_seconds=settings.serving_retry_seconds,
-        max_batch_rows=settings.serving_max_batch_rows,
+        limits=Limits(settings.serving_max_batch_rows, settings.serving_max_waiting_rows),
     )
     await watcher.restore()
     app = App(Routes(catalog, log, shadow, metrics), metrics, settings.serving_max_body_bytes)

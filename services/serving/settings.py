@@ -29,3 +29,6 @@ class Settings(BaseSettings):
     )
     serving_max_body_bytes: PositiveInt = 16 * 2**20
     serving_max_batch_rows: PositiveInt = 1024
+    serving_max_waiting_rows: PositiveInt = Field(
+        default=16384, description="of one model; beyond it the answer is 503"
+    )

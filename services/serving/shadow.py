@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from services.serving.metrics import Metrics
 from services.serving.predictor import Predictor
@@ -39,19 +40,11 @@ class Shadow:
         while self._waiting:
             predictor, query = self._waiting[0]
             try:
-                _check(predictor, query)
-                predictor.answer([query], "shadow")
+                columns = predictor.model.signature.adopt(query.columns)
+                predictor.answer([replace(query, columns=columns)], "shadow")
             except Exception:  # noqa: BLE001  whatever it does, the champion is not hurt
                 self._metrics.shadow_failures.labels(predictor.ref.model).inc()
                 ref = {"model": predictor.ref.model, "version": predictor.ref.version}
                 _log.warning("shadow failed", exc_info=True, extra=ref)
             self._waiting.popleft()
             self._done += query.rows
-
-
-def _check(predictor: Predictor, query: Query) -> None:
-    """Hold the champion's query to the challenger's signature, which may ask for more."""
-    fields = predictor.model.signature.fields
-    given = {name: values for name, values in query.columns.items() if name in fields}
-    predictor.model.signature.check(given)
-    query.columns = given

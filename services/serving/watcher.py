@@ -13,9 +13,9 @@ from monitoring.prediction_log import PredictionLog
 from services.serving.cache import Cache
 from services.serving.catalog import ALIASES, Alias, Catalog
 from services.serving.errors import LoadError
+from services.serving.loading import Loaded, load
 from services.serving.metrics import Metrics
-from services.serving.onnx_model import OnnxModel, load
-from services.serving.predictor import Predictor, VersionRef
+from services.serving.predictor import Limits, Predictor, VersionRef
 from services.serving.registry import Registry, RegistryAwayError, Wanted
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Watcher:
         *,
         poll_seconds: float = 2.0,
         retry_seconds: float = 60.0,
-        max_batch_rows: int = 1024,
+        limits: Limits,
     ) -> None:
         self._registry = registry
         self._cache = cache
@@ -52,7 +52,7 @@ class Watcher:
         self._metrics = metrics
         self._poll_seconds = poll_seconds
         self._retry_seconds = retry_seconds
-        self._max_batch_rows = max_batch_rows
+        self._limits = limits
         self._failures: dict[tuple[str, Alias], _Failure] = {}
         self._away = False
         self._remembered: Wanted = {}
@@ -144,8 +144,8 @@ class Watcher:
             self._cache.drop(scratch)
         return self._predictor(ref, model)
 
-    def _predictor(self, ref: VersionRef, model: OnnxModel) -> Predictor:
-        return Predictor(ref, model, self._log, self._metrics, self._max_batch_rows)
+    def _predictor(self, ref: VersionRef, loaded: Loaded) -> Predictor:
+        return Predictor(ref, loaded, self._log, self._metrics, self._limits)
 
     def _switch(self, alias: Alias, predictor: Predictor) -> None:
         ref = predictor.ref
@@ -156,7 +156,9 @@ class Watcher:
         self._metrics.swaps.labels(ref.model, alias).inc()
         self._metrics.served.labels(ref.model, alias).set(_number(ref))
         self._forget(alias, old)
-        self._metrics.info.labels(ref.model, ref.version, alias, predictor.model.run_id).set(1)
+        self._metrics.info.labels(ref.model, ref.version, alias, predictor.model.origin.run_id).set(
+            1
+        )
         before = old.ref.version if old else None
         _log.info("switched", extra={**_fields(alias, ref), "before": before})
 
@@ -174,7 +176,7 @@ class Watcher:
     def _forget(self, alias: Alias, old: Predictor | None) -> None:
         if old:
             ref = old.ref
-            self._metrics.info.remove(ref.model, ref.version, alias, old.model.run_id)
+            self._metrics.info.remove(ref.model, ref.version, alias, old.model.origin.run_id)
 
     def _may_try(self, alias: Alias, ref: VersionRef) -> bool:
         failure = self._failures.get((ref.model, alias))

@@ -4,12 +4,14 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.serving import open_inference, scoring
 from services.serving.errors import LoadError, RequestError
+from services.serving.fields import Column
 from services.serving.queries import Query
 from services.serving.signature import Signature, read_signature
 
@@ -86,8 +88,10 @@ def test_a_column_may_come_as_a_matrix_of_one_column(data: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("data", [[1, 2, 3, 4.5], [[[1, 2], [3, 4.5]]]], ids=["flat", "nested"])
-def test_a_tensor_becomes_flat_rows(data: list[Any]) -> None:
-    assert tensor(data=data).columns == {"x": [[1, 2, 3, 4.5]]}
+def test_a_tensor_becomes_an_array(data: list[Any]) -> None:
+    (x,) = tensor(data=data).columns.values()
+    assert isinstance(x, np.ndarray)
+    assert (x.dtype, x.tolist()) == (np.float32, [[[1, 2], [3, 4.5]]])
 
 
 BAD = {
@@ -178,11 +182,12 @@ def test_every_scoring_format_becomes_the_same_columns(body: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("form", ["inputs", "instances"])
 def test_a_tensor_is_nested_as_its_shape(form: str) -> None:
-    def rows(value: object) -> list[Any]:
+    def rows(value: object) -> Column:
         body = json.dumps({form: value}).encode()
         return scoring.read_query(body, TENSOR, None).columns["x"]
 
-    assert rows([[[1, 2], [3, 4]], [[5, 6], [7, 8]]]) == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    given = [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+    assert np.array_equal(rows(given), given)
     deep: object = 1
     for _ in range(900):
         deep = [deep]

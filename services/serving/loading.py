@@ -1,0 +1,125 @@
+"""A folder as MLflow writes it in, a model that has answered its example out, or a LoadError.
+
+Before a model is given out it has answered its stored input example, alone and as a larger batch,
+with the outputs that its signature registered. That warms it up, too.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+
+from services.serving import scoring
+from services.serving.errors import LoadError, RequestError
+from services.serving.fields import Field
+from services.serving.kinds import COLUMN_KINDS, TENSOR_KINDS
+from services.serving.model import Model, Origin
+from services.serving.onnx_model import OnnxModel
+from services.serving.queries import Outputs
+from services.serving.signature import Columns, Signature, read_signature
+
+_WARM_UP_ROWS = 64
+_NEUTRAL = {str: "", bool: False, int: 0}
+
+
+class Loaded(NamedTuple):
+    """A model, and the seconds it took for one row when it was warm."""
+
+    model: Model
+    seconds: float
+
+
+def load(folder: Path) -> Loaded:
+    """Load a model and let it answer its example. Raises LoadError."""
+    try:
+        description = yaml.safe_load((folder / "MLmodel").read_text())
+        model = _model(folder, description)
+        columns = _example(folder, model.signature)
+        registered = json.loads(description["signature"].get("outputs") or "[]")
+        return Loaded(model, _warm_up(model, columns, registered))
+    except RequestError as error:
+        raise LoadError(f"the stored input example is refused: {error.message}") from error
+    except OSError as error:
+        raise LoadError(f"the model's files cannot be read: {error}") from error
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LoadError(f"MLmodel is not as MLflow writes it: {error!r}") from error
+
+
+def _model(folder: Path, description: dict[str, Any]) -> Model:
+    flavors = description["flavors"]
+    if not description.get("signature"):
+        raise LoadError("the model has no signature: log it with signature=...")
+    run_id, version = description.get("run_id"), description.get("mlflow_version")
+    origin = Origin(str(run_id or ""), str(version or ""))
+    signature = read_signature(description["signature"]["inputs"])
+    if "onnx" in flavors:
+        return OnnxModel(folder / flavors["onnx"]["data"], signature, origin)
+    raise LoadError(f"flavors {sorted(flavors)}: only onnx models are served")
+
+
+def _example(folder: Path, signature: Signature) -> Columns:
+    """Read the stored example; without one, make a row of neutral values as the signature says."""
+    stored = folder / "serving_input_example.json"
+    if stored.exists():
+        return scoring.read_query(stored.read_bytes(), signature, "example").columns
+    return {name: _neutral(field) for name, field in signature.fields.items()}
+
+
+def _neutral(field: Field) -> Any:
+    value = next((v for kind, v in _NEUTRAL.items() if kind in field.kind.values), 0)
+    return np.full((1, *field.shape), value, dtype=field.dtype) if field.shape else [value]
+
+
+def _warm_up(model: Model, columns: Columns, registered: list[dict[str, Any]]) -> float:
+    rows = len(next(iter(columns.values())))
+    row: Columns = {name: column[:1] for name, column in columns.items()}
+    larger = [number % rows for number in range(max(rows, _WARM_UP_ROWS))]
+    try:
+        outputs = model.run(columns)
+        more = model.run({name: _taken(column, larger) for name, column in columns.items()})
+        model.run(row)
+        started = time.perf_counter()
+        model.run(row)
+        seconds = time.perf_counter() - started
+    except Exception as error:  # the runtimes' errors share no other base
+        raise LoadError(f"the model fails on the input example: {error}") from error
+    _check_outputs(outputs, rows, registered)
+    _check_outputs(more, len(larger), registered)
+    return seconds
+
+
+def _taken(column: Any, rows: list[int]) -> Any:
+    return [column[row] for row in rows] if isinstance(column, list) else column[rows]
+
+
+def _check_outputs(outputs: Outputs, rows: int, registered: list[dict[str, Any]]) -> None:
+    for name, array in outputs.items():
+        if array.shape[:1] != (rows,):
+            raise LoadError(f"output {name!r} has shape {array.shape} for {rows} rows")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise LoadError(f"output {name!r} is not finite on the input example")
+    names = {spec["name"] for spec in registered if "name" in spec}
+    if names and names != outputs.keys():
+        message = f"outputs {sorted(outputs)}, the signature registered {sorted(names)}"
+        raise LoadError(message + ": want the same names in both")
+    for spec in registered:
+        array = outputs[spec["name"]] if names else next(iter(outputs.values()))
+        _check_kind(array, spec)
+
+
+def _check_kind(array: Any, spec: dict[str, Any]) -> None:
+    """A registered number may come in any width; a word, a truth value or a size may not change."""
+    tensor = spec.get("tensor-spec")
+    kind = TENSOR_KINDS.get(tensor["dtype"]) if tensor else COLUMN_KINDS.get(spec["type"])
+    if kind and "OUSb".find(kind.dtype.kind) != "OUSb".find(array.dtype.kind):
+        raise LoadError(f"output is {array.dtype}, the signature registered {spec}")
+    shape = tensor["shape"][1:] if tensor else []
+    if tensor and (len(shape) != array.ndim - 1 or _differ(shape, array.shape[1:])):
+        raise LoadError(f"output has shape {array.shape}, the signature registered {spec}")
+
+
+def _differ(registered: list[int], shape: tuple[int, ...]) -> bool:
+    return any(want not in (-1, got) for want, got in zip(registered, shape, strict=True))
