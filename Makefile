@@ -2,10 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock bench clean distclean
+.PHONY: help install demo test check format lock bench bench-serving clean distclean
 
 help:  ## say what there is
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 install:  ## put everything into .venv and .venv-airflow (pinned, checked by hash)
 	@$(PYTHON) -m services.embedded.install
@@ -31,6 +31,9 @@ lock:  ## resolve the dependencies anew into locks/
 
 bench: install  ## where a lap's time goes
 	@$(BIN)/python -m services.embedded.bench
+
+bench-serving: install  ## how fast serving is beside a bare HTTP server and its peers
+	@$(BIN)/python -m tests.load $(ARGS)
 
 clean:  ## forget all state; stops a running platform first
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services.embedded forget; fi
