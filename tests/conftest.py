@@ -29,3 +29,16 @@ def serving(tmp_path: Path, mlflow_server: Program) -> Iterator[Program]:
     """A serving process of the test's own on the shared MLflow; its home is tmp_path."""
     with programs.serving(tmp_path, mlflow_server.url) as program:
         yield program
+
+
+@pytest.fixture
+def registry(mlflow_server: Program) -> Iterator[str]:
+    """MLflow with versions 1 (champion) and 2 of the model flights; gives its address."""
+    from tests.serving_client import BIASES
+    from tests.small_models import delete, register, set_alias, small_model
+
+    for version in ("1", "2"):
+        assert register(mlflow_server.url, "flights", small_model(BIASES[version])) == version
+    set_alias(mlflow_server.url, "flights", "champion", "1")
+    yield mlflow_server.url
+    delete(mlflow_server.url, "flights")

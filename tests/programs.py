@@ -96,14 +96,23 @@ def running(
 
 
 @contextmanager
-def mlflow_server(home: Path, port: int | None = None) -> Iterator[Program]:
-    """MLflow's tracking server and registry: SQLite and proxied artifacts under `home`."""
+def mlflow_server(
+    home: Path, port: int | None = None, artifact_root: Path | None = None, **settings: str
+) -> Iterator[Program]:
+    """MLflow's tracking server and registry: SQLite and proxied artifacts under `home`.
+
+    With an `artifact_root` artifacts are not proxied; `settings` are further MLFLOW_ variables.
+    """
     port = port or free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db"]
-    command += ["--artifacts-destination", str(home / "artifacts")]
+    if artifact_root:
+        command += ["--no-serve-artifacts", "--default-artifact-root", str(artifact_root)]
+    else:
+        command += ["--artifacts-destination", str(home / "artifacts")]
     env = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    env |= {f"MLFLOW_{name.upper()}": value for name, value in settings.items()}
     url = f"http://127.0.0.1:{port}"
     with running(command, env, url, "/health", home / "mlflow.log") as program:
         yield program

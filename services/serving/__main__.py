@@ -12,13 +12,13 @@ from services.serving.settings import Settings
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; 1 where it cannot listen."""
+    """Serve until SIGTERM or SIGINT; 1 where it cannot listen or keep its cache."""
     log_as_json()
     settings = Settings()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # half of all series
     try:
         uvloop.run(serve(settings))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         fields = {"host": settings.serving_host, "port": settings.serving_port, "error": str(error)}
         logging.getLogger(__name__).error("cannot serve", extra=fields)
         return 1

@@ -84,6 +84,7 @@ class Metrics:
         self.wanted = Gauge(prefix + "wanted_version", "What the registry says", role, registry=to)
         self.served = Gauge(prefix + "served_version", "What is loaded; 0: none", role, registry=to)
         self.swaps = Counter(prefix + "swaps", "Versions switched to", role, registry=to)
+        self._canaries(prefix, to)
         self.load_failures = Counter(
             prefix + "load_failures", "Versions that did not load or check", role, registry=to
         )
@@ -97,6 +98,26 @@ class Metrics:
         )
         self.registry_seen = time.monotonic()
         age.set_function(lambda: time.monotonic() - self.registry_seen)
+
+    def _canaries(self, prefix: str, to: CollectorRegistry) -> None:
+        self.canary_share = Gauge(
+            prefix + "canary_share",
+            "The share of the keys that a canary answers; 0: withdrawn",
+            ["model", "version"],
+            registry=to,
+        )
+        self.canary_withdrawn = Counter(
+            prefix + "canary_withdrawn",
+            "Canaries that were worse than the champion, by what was worse",
+            ["model", "reason"],
+            registry=to,
+        )
+        self.canary_failures = Counter(
+            prefix + "canary_failures",
+            "Requests that a canary failed on, so that the champion answered them",
+            ["model"],
+            registry=to,
+        )
 
     def render(self) -> bytes:
         """Give all metrics in Prometheus' text format."""

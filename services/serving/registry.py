@@ -1,106 +1,127 @@
-"""MLflow's registry over its REST API: aliases in, version references and model folders out.
+"""MLflow's registry: aliases, tags and artifacts in, version references and model folders out."""
 
-https://mlflow.org/docs/latest/api_reference/rest-api.html. No SDK, which would cost more memory
-than everything else here together.
-"""
-
+import logging
 import re
-from pathlib import Path, PurePosixPath
-from typing import Any
-from urllib.parse import quote, urlsplit
+from pathlib import Path
+from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
-import httpx
+import msgspec
 
-from services.serving.catalog import ALIASES, Alias
+from services.serving import artifacts
+from services.serving.catalog import ALIASES, Refs
 from services.serving.errors import LoadError
 from services.serving.predictor import VersionRef
+from services.serving.registry_client import RegistryAwayError, RegistryClient
 
+__all__ = ["Look", "Registry", "RegistryAwayError"]
+_log = logging.getLogger(__name__)
 _FOLDER_NAME = re.compile(r"(?!\.)[^/\x00-\x1f\x7f]+")
-Wanted = dict[str, dict[Alias, VersionRef]]
 _API = "/api/2.0/mlflow/"
-_ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+_Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+$")]
 
 
-class RegistryAwayError(Exception):
-    """The registry did not answer, or not as MLflow does."""
+class _Aliased(msgspec.Struct):
+    alias: str
+    version: _Number
+
+
+class _Model(msgspec.Struct):
+    name: str
+    creation_timestamp: int = 0
+    aliases: list[_Aliased] = []
+
+
+class _Page(msgspec.Struct):
+    registered_models: list[msgspec.Raw] = []
+    next_page_token: str = ""
+
+
+class _Uri(msgspec.Struct):
+    artifact_uri: str
+
+
+class _Tag(msgspec.Struct):
+    key: str
+    value: str = ""
+
+
+class _Version(msgspec.Struct):
+    tags: list[_Tag] = []
+
+
+class _Got(msgspec.Struct):
+    model_version: _Version
+
+
+class Look(NamedTuple):
+    """What the registry says: every model that has one of our aliases.
+
+    Where it is not whole, an entry could not be read: what is missing may well be there.
+    """
+
+    refs: Refs
+    whole: bool
 
 
 class Registry:
     """A client of one MLflow server."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(10, read=60))
+        self._client = RegistryClient(url)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._client.close()
 
-    async def wanted(self) -> Wanted:
-        """Give every model that has one of our aliases. Raises RegistryAwayError."""
-        wanted: Wanted = {}
-        token = ""
+    async def look(self) -> Look:
+        """Read all aliases. Raises RegistryAwayError."""
+        refs: Refs = {}
+        whole, token = True, ""
         while True:
-            found = await self._get(
-                _API + "registered-models/search", {"max_results": 100, "page_token": token}
-            )
-            for model in found.get("registered_models", []):
-                if versions := _aliased(model):
-                    wanted[model["name"]] = versions
-            if not (token := found.get("next_page_token", "")):
-                return wanted
+            asked: dict[str, str | int] = {"max_results": 100, "page_token": token}
+            page = await self._client.get(_API + "registered-models/search", asked, _Page)
+            for raw in page.registered_models:
+                try:
+                    model = msgspec.json.decode(raw, type=_Model)
+                except ValueError as error:
+                    whole = False
+                    about = {
+                        "error": str(error),
+                        "entry": bytes(raw)[:200].decode(errors="replace"),
+                    }
+                    _log.error("an entry of the registry cannot be read", extra=about)
+                else:
+                    refs |= _aliased(model)
+            if not (token := page.next_page_token):
+                return Look(refs, whole)
+
+    async def tags(self, ref: VersionRef) -> dict[str, str]:
+        """Read a version's tags. Raises RegistryAwayError."""
+        asked = {"name": ref.model, "version": ref.version}
+        got = await self._client.get(_API + "model-versions/get", asked, _Got)
+        return {tag.key: tag.value for tag in got.model_version.tags}
+
+    async def tag(self, ref: VersionRef, key: str, value: str) -> None:
+        """Write a tag on a version. Raises RegistryAwayError."""
+        content = {"name": ref.model, "version": ref.version, "key": key, "value": value}
+        await self._client.post(_API + "model-versions/set-tag", content)
 
     async def fetch(self, ref: VersionRef, folder: Path) -> None:
-        """Download a version's files into a folder. Raises LoadError, RegistryAwayError."""
+        """Copy a version's files into a folder. Raises LoadError, RegistryAwayError, OSError."""
         if not _FOLDER_NAME.fullmatch(ref.model):
             message = f"the model's name {ref.model!r} cannot be a folder's, as the prediction log "
             raise LoadError(message + "needs: want no '/' or control character, no '.' in front")
-        found = await self._get(
-            _API + "model-versions/get-download-uri", {"name": ref.model, "version": ref.version}
-        )
-        uri = urlsplit(found["artifact_uri"])
-        if uri.scheme != "mlflow-artifacts":
-            message = f"artifacts lie at {uri.scheme or 'file'}:, which serving does not read: "
-            raise LoadError(message + "start MLflow with --serve-artifacts")
-        await self._fetch_folder(uri.path.strip("/"), folder)
-
-    async def _fetch_folder(self, path: str, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        listing = await self._get(_ARTIFACTS, {"path": path})
-        for entry in listing.get("files", []):
-            name = PurePosixPath(entry["path"]).name
-            if name in ("", "..", "."):
-                raise LoadError(f"artifact {entry['path']!r} has no name of its own")
-            if entry.get("is_dir"):
-                await self._fetch_folder(f"{path}/{name}", folder / name)
-            else:
-                await self._fetch_file(f"{path}/{name}", folder / name)
-
-    async def _fetch_file(self, path: str, target: Path) -> None:
-        try:
-            async with self._client.stream("GET", f"{_ARTIFACTS}/{quote(path)}") as response:
-                response.raise_for_status()
-                with target.open("wb") as file:
-                    async for chunk in response.aiter_bytes():
-                        file.write(chunk)
-        except httpx.HTTPStatusError as error:
-            raise LoadError(f"artifact {path!r}: {error}") from error
-        except httpx.HTTPError as error:
-            raise RegistryAwayError(f"{path}: {error!r}") from error
-
-    async def _get(self, path: str, params: dict[str, Any]) -> Any:
-        try:
-            response = await self._client.get(path, params=params)
-            response.raise_for_status()
-            return response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise RegistryAwayError(f"{path}: {error!r}") from error
+        asked = {"name": ref.model, "version": ref.version}
+        found = await self._client.get(_API + "model-versions/get-download-uri", asked, _Uri)
+        await artifacts.fetch(self._client, urlsplit(found.artifact_uri), folder)
 
 
-def _aliased(model: dict[str, Any]) -> dict[Alias, VersionRef]:
-    created = int(model.get("creation_timestamp", 0))
-    given = {entry["alias"]: str(entry["version"]) for entry in model.get("aliases", [])}
-    return {
-        alias: VersionRef(model["name"], given[alias], created)
+def _aliased(model: _Model) -> Refs:
+    given = {each.alias: each.version for each in model.aliases}
+    versions = {
+        alias: VersionRef(model.name, given[alias], model.creation_timestamp)
         for alias in ALIASES
         if alias in given
     }
+    return {model.name: versions} if versions else {}

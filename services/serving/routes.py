@@ -9,13 +9,15 @@ import msgspec
 from granian.rsgi import Headers
 
 from monitoring.prediction_log import PredictionLog
-from services.serving import labels, open_inference, scoring
+from services.serving import answering, labels, open_inference, scoring
+from services.serving.answering import Answer
 from services.serving.catalog import Catalog, Target
 from services.serving.errors import RequestError
 from services.serving.metrics import Metrics
 from services.serving.model import Model
-from services.serving.queries import Outputs, Query
+from services.serving.queries import Query
 from services.serving.shadow import Shadow
+from services.serving.webhook import Webhook
 
 Protocol = Literal["v2", "mlflow", "labels", "health"]
 _JSON = [("content-type", "application/json")]
@@ -61,12 +63,18 @@ class Routes:
     """Answers requests from the catalog."""
 
     def __init__(
-        self, catalog: Catalog, log: PredictionLog, shadow: Shadow, metrics: Metrics
+        self,
+        catalog: Catalog,
+        log: PredictionLog,
+        shadow: Shadow,
+        metrics: Metrics,
+        webhook: Webhook | None = None,
     ) -> None:
         self._catalog = catalog
         self._log = log
         self._shadow = shadow
         self._metrics = metrics
+        self._webhook = webhook
 
     async def answer(self, request: Request) -> Reply:
         """Answer, or raise RequestError."""
@@ -81,6 +89,10 @@ class Routes:
             case ["v1", "models", model, "labels"]:
                 _want("POST", method)
                 return self._take_labels(request, model)
+            case ["v1", "registry-events"] if self._webhook:
+                _want("POST", method)
+                self._webhook.receive(request.headers, request.body)
+                return Reply(b'{"accepted":true}', status=202)
             case parts:
                 reply = self._tell(parts)
                 _want("GET", method)
@@ -92,9 +104,9 @@ class Routes:
             message = "binary tensors are not taken, want JSON: set binary_data=False in the client"
             raise RequestError(400, message)
         query = open_inference.read_query(request.body, target.predictor.model.signature)
-        outputs = await self._ask(target, query)
-        content = open_inference.answer(query, outputs, model, target.predictor.ref.version)
-        return self._reply(content, target, query)
+        outputs, by = await self._ask(request, target, query)
+        content = open_inference.answer(query, outputs, model, by.predictor.ref.version)
+        return self._reply(content, by, query)
 
     async def _invoke(self, request: Request) -> Reply:
         kind = request.headers.get("content-type", "application/json")
@@ -105,12 +117,13 @@ class Routes:
         target = self._catalog.find(chosen)
         signature = target.predictor.model.signature
         query = scoring.read_query(request.body, signature, request.headers.get("x-request-id"))
-        outputs = await self._ask(target, query)
-        return self._reply(scoring.answer(outputs, signature), target, query)
+        outputs, by = await self._ask(request, target, query)
+        return self._reply(scoring.answer(outputs, signature), by, query)
 
-    async def _ask(self, target: Target, query: Query) -> Outputs:
+    async def _ask(self, request: Request, target: Target, query: Query) -> Answer:
         _check_outputs(query.wanted_outputs, target.predictor.model)
-        return await target.predictor.ask(query, target.role)
+        query.key = query.key or request.headers.get("x-relay-key", "")
+        return await answering.answer(target, query, self._metrics)
 
     def _reply(self, content: dict[str, Any], target: Target, query: Query) -> Reply:
         shadow = target.shadow
@@ -131,10 +144,10 @@ class Routes:
             case ["live"] | ["v2", "health", "live"]:
                 return Reply(b'{"live":true}')
             case ["ready"] | ["v2", "health", "ready"]:
-                self._catalog.any()
+                self._catalog.want_ready()
                 return Reply(b'{"ready":true}')
             case ["ping"] | ["health"]:
-                self._catalog.any()
+                self._catalog.want_ready()
                 return Reply(b"\n")
             case ["version"]:
                 target = self._catalog.find(self._catalog.only())

@@ -13,6 +13,7 @@ from monitoring.prediction_log import PredictionLog
 from services.serving.app import App
 from services.serving.cache import Cache
 from services.serving.catalog import Catalog
+from services.serving.loader import Loader
 from services.serving.metrics import Metrics
 from services.serving.predictor import Limits
 from services.serving.registry import Registry
@@ -20,6 +21,7 @@ from services.serving.routes import Routes
 from services.serving.settings import Settings
 from services.serving.shadow import Shadow
 from services.serving.watcher import Watcher
+from services.serving.webhook import Webhook, read_secret
 
 _MOST_CONNECTIONS = 10_000  # open at once, idle ones too; more wait to be accepted
 _log = logging.getLogger(__name__)
@@ -28,24 +30,29 @@ _log = logging.getLogger(__name__)
 async def serve(settings: Settings) -> None:
     """Serve until told to stop; then answer what has come in, and write what is in the shadow.
 
-    Raises OSError where it cannot listen.
+    Raises OSError where it cannot listen or keep its cache, ValueError for an empty secret.
     """
     _want_port(settings.serving_host, settings.serving_port)
-    metrics, catalog = Metrics(), Catalog()
+    metrics = Metrics()
+    catalog = Catalog(metrics)
     log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
     registry = Registry(settings.mlflow_url)
+    cache = Cache(settings.serving_cache)
+    limits = Limits(settings.serving_max_batch_rows, settings.serving_max_waiting_rows)
     watcher = Watcher(
         registry,
-        Cache(settings.serving_cache),
+        cache,
         catalog,
-        log,
+        Loader(registry, cache, log, metrics, limits),
         metrics,
         poll_seconds=settings.serving_poll_seconds,
         retry_seconds=settings.serving_retry_seconds,
-        limits=Limits(settings.serving_max_batch_rows, settings.serving_max_waiting_rows),
     )
+    secret = settings.serving_webhook_secret_file
+    webhook = Webhook(read_secret(secret), watcher.wake) if secret else None
     await watcher.restore()
-    app = App(Routes(catalog, log, shadow, metrics), metrics, settings.serving_max_body_bytes)
+    routes = Routes(catalog, log, shadow, metrics, webhook)
+    app = App(routes, metrics, settings.serving_max_body_bytes)
     server = _server(app, settings)
     watching = asyncio.create_task(watcher.watch())
     watching.add_done_callback(lambda task: task.cancelled() or server.stop())

@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from itertools import count
@@ -23,55 +22,20 @@ import pytest
 from monitoring.prediction_log import find_prediction, read_labels, read_predictions
 from tests import programs
 from tests.programs import ROOT, Program, wait_for
-from tests.small_models import EXAMPLE, delete, expected, register, set_alias, small_model
+from tests.serving_client import (
+    BIASES,
+    DATATYPES,
+    INFER,
+    ROW,
+    infer,
+    infer_body,
+    probability,
+    right_for,
+    serves,
+)
+from tests.small_models import EXAMPLE, expected
 
 Start = Callable[[AbstractContextManager[Program]], Program]
-BIASES = {"1": -1.0, "2": 1.0, "3": 0.5}
-INFER = "/v2/models/flights/infer"
-ROW: dict[str, Any] = {"carrier": "UA", "hour": 6, "temp": 31.5}
-DATATYPES = {"carrier": "BYTES", "hour": "INT64", "temp": "FP64"}
-
-
-@pytest.fixture
-def registry(mlflow_server: Program) -> Iterator[str]:
-    """MLflow with versions 1 (champion) and 2 of the model flights; gives its address."""
-    for version in ("1", "2"):
-        assert register(mlflow_server.url, "flights", small_model(BIASES[version])) == version
-    set_alias(mlflow_server.url, "flights", "champion", "1")
-    yield mlflow_server.url
-    delete(mlflow_server.url, "flights")
-
-
-def infer_body(rows: list[dict[str, Any]], **rest: Any) -> dict[str, Any]:
-    tensors = [
-        {"name": name, "shape": [len(rows)], "datatype": kind, "data": [row[name] for row in rows]}
-        for name, kind in DATATYPES.items()
-    ]
-    return {"inputs": tensors, **rest}
-
-
-def infer(program: Program, row: dict[str, Any] = ROW, **rest: Any) -> dict[str, Any]:
-    response = httpx.post(program.url + INFER, json=infer_body([row], **rest))
-    assert response.status_code == 200, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
-
-
-def probability(answer: dict[str, Any]) -> float:
-    value: float = answer["outputs"][0]["data"][0]
-    return value
-
-
-def right_for(version: str, row: dict[str, Any] = ROW) -> Any:
-    return pytest.approx(float(expected(pd.DataFrame([row]), BIASES[version])[0]), abs=1e-6)
-
-
-def serves(program: Program, version: str, role: str = "champion") -> None:
-    """Wait until this version is served."""
-    wait_for(
-        lambda: program.metric("relay_serving_served_version", role=role) == float(version),
-        f"version {version} as {role}",
-    )
 
 
 def log_of(home: Path) -> pd.DataFrame:
@@ -258,39 +222,6 @@ def test_predictions_and_labels_are_in_the_log(
     assert len(read_labels(tmp_path / "prediction-log", "flights")) == 2
 
 
-def test_swaps_fail_no_request_and_each_answer_is_of_the_version_it_names(
-    registry: str, serving: Program
-) -> None:
-    serves(serving, "1")
-    stop = threading.Event()
-
-    def ask() -> list[str]:
-        versions = []
-        with httpx.Client(timeout=10) as client:
-            while not stop.is_set():
-                response = client.post(serving.url + INFER, json=infer_body([ROW]))
-                assert response.status_code == 200, response.text
-                version = response.json()["model_version"]
-                assert probability(response.json()) == right_for(version)
-                versions.append(version)
-        return versions
-
-    with ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(ask) for _ in range(4)]
-        try:
-            for swap in range(10):
-                version = "21"[swap % 2]
-                set_alias(registry, "flights", "champion", version)
-                serves(serving, version)
-        finally:
-            stop.set()
-        versions = [version for answers in asking for version in answers.result()]
-    assert set(versions) == {"1", "2"}
-    assert serving.metric("relay_serving_swaps_total", role="champion") == 11
-    answered = serving.metric("relay_serving_requests_total", code="200", model="flights")
-    assert answered == len(versions)
-
-
 def test_a_page_of_another_site_may_not_post(registry: str, serving: Program) -> None:
     ours = serving.url.partition("://")[2]
     for path, body in {
@@ -301,134 +232,6 @@ def test_a_page_of_another_site_may_not_post(registry: str, serving: Program) ->
         assert httpx.post(serving.url + path, json=body, headers=foreign).status_code == 403
         own = {"Origin": f"http://{ours}"}
         assert httpx.post(serving.url + path, json=body, headers=own).status_code == 200
-
-
-def test_a_shadow_is_logged_and_never_returned(
-    registry: str, serving: Program, tmp_path: Path
-) -> None:
-    set_alias(registry, "flights", "challenger", "2")
-    serves(serving, "1")
-    serves(serving, "2", "challenger")
-    for number in range(20):
-        answer = infer(serving, id=str(number))
-        assert answer["model_version"] == "1"
-        assert probability(answer) == right_for("1")
-    wait_for(lambda: len(log_of(tmp_path)) == 40, "the shadow's records")
-    frame = log_of(tmp_path)
-    shadow = frame[frame["role"] == "shadow"]
-    assert set(shadow["id"]) == {str(number) for number in range(20)}
-    assert set(shadow["version"]) == {"2"}
-    assert shadow["probability"].iloc[0] == right_for("2")
-    asked = httpx.post(serving.url + "/v2/models/flights/versions/2/infer", json=infer_body([ROW]))
-    assert probability(asked.json()) == right_for("2")
-
-
-def truncate(mlflow_home: Path) -> None:
-    newest = max(mlflow_home.glob("artifacts/**/model.onnx"), key=lambda path: path.stat().st_mtime)
-    newest.write_bytes(newest.read_bytes()[:100])
-
-
-def not_onnx(registry: str) -> str:
-    import mlflow
-
-    mlflow.set_tracking_uri(registry)
-    with mlflow.start_run():
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=lambda model_input: model_input,
-            registered_model_name="flights",
-            pip_requirements=[],
-        )
-    return str(info.registered_model_version)
-
-
-@pytest.mark.parametrize(
-    ("broken", "why"),
-    [
-        ("truncated", "the graph does not load"),
-        ("signature", "want the same names in both"),
-        ("nan", "is not finite on the input example"),
-        ("flavor", "only onnx models are served"),
-    ],
-)
-def test_a_champion_that_cannot_be_loaded_never_serves(
-    registry: str, mlflow_server: Program, serving: Program, broken: str, why: str
-) -> None:
-    serves(serving, "1")
-    if broken == "flavor":
-        version = not_onnx(registry)
-    else:
-        model = small_model(float("nan") if broken == "nan" else 0.5)
-        version = register(registry, "flights", model, broken if broken == "signature" else "small")
-    if broken == "truncated":
-        truncate(mlflow_server.output.parent)
-    set_alias(registry, "flights", "champion", version)
-    failures = "relay_serving_load_failures_total"
-    wait_for(lambda: serving.metric(failures, role="champion") > 1, "a second try")
-    assert serving.metric("relay_serving_wanted_version", role="champion") == 3
-    assert serving.metric("relay_serving_served_version", role="champion") == 1
-    assert probability(infer(serving)) == right_for("1")
-    assert infer(serving)["model_version"] == "1"
-    lines = [json.loads(line) for line in serving.output.read_text().splitlines()]
-    said = [line for line in lines if line["level"] == "error"]
-    assert {(line["version"], line["role"]) for line in said} == {("3", "champion")}
-    assert all(why in line["error"] for line in said)
-    set_alias(registry, "flights", "champion", "2")
-    serves(serving, "2")
-
-
-def test_a_name_that_no_folder_can_have_is_not_loaded(
-    mlflow_server: Program, serving: Program, tmp_path: Path
-) -> None:
-    register(mlflow_server.url, ".new-model", small_model())
-    try:
-        set_alias(mlflow_server.url, ".new-model", "champion", "1")
-        failures = "relay_serving_load_failures_total"
-        wait_for(lambda: serving.metric(failures, model=".new-model") > 1, "a second try")
-        assert "cannot be a folder's" in serving.output.read_text()
-        assert not list((tmp_path / "serving").glob(".new-model*"))
-    finally:
-        delete(mlflow_server.url, ".new-model")
-
-
-def test_a_model_appears_and_goes_without_a_restart(
-    mlflow_server: Program, serving: Program
-) -> None:
-    assert serving.get("/ready").status_code == 503
-    assert httpx.post(serving.url + "/invocations", json={}).status_code == 503
-    register(mlflow_server.url, "flights", small_model(BIASES["1"]))
-    try:
-        set_alias(mlflow_server.url, "flights", "champion", "1")
-        wait_for(lambda: serving.answers("/ready"), "the model")
-        assert probability(infer(serving)) == right_for("1")
-    finally:
-        delete(mlflow_server.url, "flights")
-    wait_for(lambda: serving.get("/ready").status_code == 503, "its end")
-    assert httpx.post(serving.url + INFER, json=infer_body([ROW])).status_code == 404
-
-
-def test_without_mlflow_it_goes_on_and_starts_again_from_its_cache(
-    start: Start, tmp_path: Path
-) -> None:
-    home = tmp_path / "mlflow"
-    home.mkdir()
-    mlflow = start(programs.mlflow_server(home))
-    register(mlflow.url, "flights", small_model(BIASES["1"]))
-    set_alias(mlflow.url, "flights", "champion", "1")
-    first = start(programs.serving(tmp_path, mlflow.url))
-    serves(first, "1")
-    mlflow.kill()
-    shutil.rmtree(home / "artifacts")
-    wait_for(lambda: first.metric("relay_serving_registry_up") == 0, "the loss to be seen")
-    age = first.metric("relay_serving_registry_age_seconds")
-    wait_for(lambda: first.metric("relay_serving_registry_age_seconds") > age, "it to grow")
-    assert probability(infer(first)) == right_for("1")
-    first.kill()
-    second = start(programs.serving(tmp_path, mlflow.url))
-    assert second.answers("/ready")
-    assert infer(second)["model_version"] == "1"
-    assert probability(infer(second)) == right_for("1")
-    assert second.stop() == 0
 
 
 def test_every_answer_is_in_the_log_after_kill_9(
