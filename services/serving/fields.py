@@ -94,7 +94,7 @@ class Field:
             good = self.kind.values.issuperset(map(type, values))
         else:
             good = self.dtype.kind == "f" or np.array_equal(array, values)
-        return good and (self.dtype.kind != "f" or bool(np.isfinite(array).all()))
+        return good and (self.dtype.kind != "f" or math.isfinite(array.dot(array)))
 
     def _check(self, values: list[Any]) -> None:
         """Where many values are not all surely good, look at each."""

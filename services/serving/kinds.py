@@ -13,13 +13,13 @@ Dtype = np.dtype[Any]
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float16", "float32", "float64")
 
-DATATYPES = {  # numpy's name: the protocol's
-    "bool": "BOOL",
-    "object": "BYTES",
-    **{name: name.upper() for name in _INTEGERS},
-    **{name: name.replace("float", "FP") for name in _FLOATS},
+DATATYPES = {  # numpy's: the protocol's
+    np.dtype(bool): "BOOL",
+    np.dtype(object): "BYTES",
+    **{np.dtype(name): name.upper() for name in _INTEGERS},
+    **{np.dtype(name): name.replace("float", "FP") for name in _FLOATS},
 }
-DTYPES = {datatype: np.dtype(name) for name, datatype in DATATYPES.items()}
+DTYPES = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 ONNX_DTYPES = {
     "tensor(string)": np.dtype(object),
     "tensor(float)": np.dtype("float32"),
@@ -44,23 +44,26 @@ class Kind:
     high: float = 1
 
 
-def _kind(name: str, dtype: str) -> Kind:
-    kind, datatype = np.dtype(dtype), DATATYPES[dtype]
-    if dtype in ("bool", "object"):
-        value = bool if dtype == "bool" else str
-        return Kind(name, kind, datatype, frozenset({datatype}), frozenset({value}))
-    if dtype in _INTEGERS:
-        safe = frozenset(DATATYPES[d] for d in _INTEGERS if np.can_cast(d, kind))
-        limits = np.iinfo(kind)
-        return Kind(name, kind, datatype, safe, frozenset({int}), limits.min, limits.max)
-    narrow = {DATATYPES[d] for d in _INTEGERS if np.dtype(d).itemsize <= 4}
-    accepts = frozenset(narrow | {DATATYPES[d] for d in _FLOATS})
-    most = float(np.finfo(kind).max)
-    return Kind(name, kind, datatype, accepts, frozenset({float, int}), -most, most)
+def _kind(name: str, dtype: Dtype) -> Kind:
+    datatype = DATATYPES[dtype]
+    if dtype.kind in "bO":
+        value = bool if dtype.kind == "b" else str
+        return Kind(name, dtype, datatype, frozenset({datatype}), frozenset({value}))
+    if dtype.kind in "iu":
+        safe = frozenset(
+            t for d, t in DATATYPES.items() if d.kind in "iu" and np.can_cast(d, dtype)
+        )
+        limits = np.iinfo(dtype)
+        return Kind(name, dtype, datatype, safe, frozenset({int}), limits.min, limits.max)
+    accepts = frozenset(
+        t for d, t in DATATYPES.items() if d.kind == "f" or (d.kind in "iu" and d.itemsize <= 4)
+    )
+    most = float(np.finfo(dtype).max)
+    return Kind(name, dtype, datatype, accepts, frozenset({float, int}), -most, most)
 
 
 COLUMN_KINDS = {
-    name: _kind(name, dtype)
+    name: _kind(name, np.dtype(dtype))
     for name, dtype in {
         "string": "object",
         "boolean": "bool",
@@ -70,5 +73,5 @@ COLUMN_KINDS = {
         "double": "float64",
     }.items()
 }
-TENSOR_KINDS = {name: _kind(name, name) for name in DATATYPES if name != "object"}
+TENSOR_KINDS = {dtype.name: _kind(dtype.name, dtype) for dtype in DATATYPES if dtype.kind != "O"}
 TENSOR_KINDS["object"] = TENSOR_KINDS["str"] = COLUMN_KINDS["string"]

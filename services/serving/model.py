@@ -20,7 +20,7 @@ class Output:
         """Describe it as the Open Inference Protocol does."""
         return {
             "name": self.name,
-            "datatype": DATATYPES[self.dtype.name],
+            "datatype": DATATYPES[self.dtype],
             "shape": list(self.shape),
         }
 

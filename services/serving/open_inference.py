@@ -81,7 +81,7 @@ def answer(query: Query, outputs: Outputs, model: str, version: str) -> dict[str
             {
                 "name": name,
                 "shape": list(array.shape),
-                "datatype": DATATYPES[array.dtype.name],
+                "datatype": DATATYPES[array.dtype],
                 "data": array.ravel().tolist(),
             }
             for name, array in outputs.items()
