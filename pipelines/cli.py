@@ -156,7 +156,7 @@ def evaluate(model: ModelName, version: Number) -> dict[str, Any]:
 @app.command()
 @step
 def promote(model: ModelName, version: Number) -> dict[str, Any]:
-    """Ask the gate, and move @champion if it says yes."""
+    """Ask the gate, and move @champion if it says yes and the policy wants no canary first."""
     from pipelines.steps.promote import promote as run
 
     return run(models.load(model), _tracking(Settings()), version)
@@ -188,6 +188,25 @@ def rollback(model: Annotated[str, typer.Argument(help="The model.")]) -> dict[s
     from pipelines.lineage import rollback as run
 
     return run(models.load(model), _tracking(Settings()))
+
+
+@app.command()
+@step
+def canary(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    share: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.5, help="Of the keys; default: the policy's canary.share."),
+    ] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="End the trial.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although the gate said no, or was not asked.")
+    ] = False,
+) -> dict[str, Any]:
+    """Let @challenger answer a share of the requests, change the share, or end that."""
+    from pipelines.canary import canary as run
+
+    return run(models.load(model), _tracking(Settings()), share, withdraw, force)
 
 
 @app.command()

@@ -124,6 +124,19 @@ class Promote(Section):
     max_latency_seconds: float = Field(gt=0)
 
 
+class Canary(Section):
+    """How a version that the gate lets through is tried first; a share of 0: only in the shadow.
+
+    It is withdrawn where it is worse than the champion by more than a limit, looked at whenever it
+    has answered ``min_requests`` more: errors as a difference of shares, seconds as a ratio.
+    """
+
+    share: float = Field(ge=0, le=0.5)
+    min_requests: int = Field(ge=100)
+    max_error_increase: float = Field(ge=0, le=1)
+    max_latency_ratio: float = Field(ge=1)
+
+
 class Retrain(Section):
     """When the monitor's verdict trains again, and how often at most (days of event time)."""
 
@@ -144,6 +157,7 @@ class Policy(Section):
     register_: Register = Field(alias="register")
     evaluate: Evaluate
     promote: Promote
+    canary: Canary | None = None  # policies recorded with older versions have none
     monitor: MonitorLimits
     retrain: Retrain
 

@@ -19,8 +19,11 @@ EXAMPLE = pd.DataFrame(
 )
 
 
-def small_model(bias: float = 0.0) -> onnx.ModelProto:
-    """probability = sigmoid(carrier index + 0.1 hour + 0.01 temp + bias), missing temp as 0."""
+def small_model(bias: float = 0.0, fault: str = "") -> onnx.ModelProto:
+    """probability = sigmoid(carrier index + 0.1 hour + 0.01 temp + bias), missing temp as 0.
+
+    With the fault "fragile" an hour beyond 23 breaks the graph; a "slow" one takes milliseconds.
+    """
     inputs = {
         "carrier": TensorProto.STRING,
         "hour": TensorProto.INT64,
@@ -45,18 +48,37 @@ def small_model(bias: float = 0.0) -> onnx.ModelProto:
         helper.make_node("Sum", ["carrier_float", "hour_term", "temp_term", "bias"], ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["probability"]),
     ]
+    more = []
+    if fault == "fragile":
+        nodes[2] = helper.make_node("Gather", ["hours", "hour"], ["hour_float"])
+        more.append(helper.make_tensor("hours", TensorProto.FLOAT, [24], list(range(24))))
+    if fault == "slow":
+        nodes[2:3] = _slow_hours()
+        more.append(helper.make_tensor("square", TensorProto.FLOAT, [700, 700], [0.0] * 490_000))
     numbers = {"zero": 0.0, "hour_weight": 0.1, "temp_weight": 0.01, "bias": bias}
     graph = helper.make_graph(
         nodes,
         "small",
         [helper.make_tensor_value_info(name, kind, ["batch"]) for name, kind in inputs.items()],
         [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch"])],
-        [helper.make_tensor(name, TensorProto.FLOAT, [], [n]) for name, n in numbers.items()],
+        [*more, *(helper.make_tensor(x, TensorProto.FLOAT, [], [n]) for x, n in numbers.items())],
     )
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 3)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _slow_hours() -> list[onnx.NodeProto]:
+    """The hours as floats, by way of a large product that depends on them and comes to nothing."""
+    return [
+        helper.make_node("Cast", ["hour"], ["hour_plain"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["hour_plain"], ["hours_sum"], keepdims=0),
+        helper.make_node("Mul", ["square", "hours_sum"], ["square_of_hours"]),
+        helper.make_node("MatMul", ["square_of_hours", "square_of_hours"], ["product"]),
+        helper.make_node("ReduceSum", ["product"], ["nothing"], keepdims=0),
+        helper.make_node("Add", ["hour_plain", "nothing"], ["hour_float"]),
+    ]
 
 
 def expected(frame: pd.DataFrame, bias: float = 0.0) -> np.ndarray:

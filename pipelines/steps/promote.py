@@ -1,10 +1,15 @@
-"""An evaluation in, ``@champion`` moved or left where it is, and the reasons on the version."""
+"""An evaluation in, ``@champion`` moved or left where it is, and the reasons on the version.
+
+Where the policy's ``canary.share`` is above 0, a version that the gate lets through is tried on
+that share of the requests first. The step, run again once the trial has passed, moves the alias.
+"""
 
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pipelines import canary
 from pipelines.exits import NothingToDo, Refused
 from pipelines.models import Model
 from pipelines.policy import Promote
@@ -75,7 +80,7 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
 
     Raises:
         NothingToDo: the gate said no; the version stays ``@challenger``.
-        Refused: the evaluation is of another champion than there is now.
+        Refused: the evaluation is of another champion than there is now, or the trial ended badly.
 
     """
     version = tracking.version(model.name, number)
@@ -91,17 +96,46 @@ def promote(model: Model, tracking: Tracking, number: int) -> dict[str, Any]:
     passed = all(answer.passed for answer in answers)
     reasons = "\n".join(map(str, answers))
     tags = {"relay.gate": "yes" if passed else "no", "relay.gate.reasons": reasons}
-    if passed:
-        tags["relay.promoted_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-        tags["relay.predecessor"] = str(champion.version) if champion else ""
     tracking.tag(version, tags)
     tracking.describe(version, "\n".join(f"- {answer}" for answer in answers))
     log.info("%s: the gate says %s\n%s", version, tags["relay.gate"], reasons)
     if not passed:
         raise NothingToDo(f"{version} stays @{CHALLENGER}: {reasons}")
+    if champion and (share := _try_first(model, version, tracking)):
+        return result | {"champion": champion.version, "canary": share, "reasons": reasons}
+    _crown(version, champion, tracking)
+    return result | {"champion": number, "reasons": reasons}
+
+
+def _try_first(model: Model, version: ModelVersion, tracking: Tracking) -> float:
+    """Begin the trial that the policy asks for. Gives its share; 0 where there is none, or no more.
+
+    Raises:
+        Refused: the trial ended badly.
+
+    """
+    limits = model.policy.canary
+    if limits is None or not limits.share:
+        return 0.0
+    trial = canary.read(version)
+    if trial is None:
+        return canary.start(version, limits, limits.share, tracking).share
+    log.info("%s as a canary: %s, %s", version, trial.state, trial.reason)
+    if trial.state == "withdrawn":
+        raise Refused(f"{version} was a canary, and is withdrawn: {trial.reason}")
+    return trial.order.share if trial.state == "running" else 0.0
+
+
+def _crown(version: ModelVersion, champion: ModelVersion | None, tracking: Tracking) -> None:
+    tags = {
+        "relay.promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "relay.predecessor": str(champion.version) if champion else "",
+    }
+    if canary.read(version):
+        tags[canary.ORDER] = ""  # were it challenger once more, it would be by a new order
+    tracking.tag(version, tags)
     tracking.set_alias(version, CHAMPION)
     _drop_challenger(version, tracking)
-    return result | {"champion": number, "reasons": reasons}
 
 
 def _drop_challenger(version: ModelVersion, tracking: Tracking) -> None:
