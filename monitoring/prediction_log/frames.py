@@ -107,8 +107,14 @@ def _read_array(code: int, data: memoryview) -> np.ndarray[Any, Any]:
     if code != _ARRAY:
         raise ValueError(f"extension {code} is none of the prediction log's")
     start = 1 + data[0]
-    dtype, shape = msgspec.msgpack.decode(data[1:start])
+    dtype, shape = _read_array_head(bytes(data[1:start]))
     return np.frombuffer(data, dtype, offset=start).reshape(shape)
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_array_head(head: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    dtype, shape = msgspec.msgpack.decode(head)
+    return np.dtype(dtype), tuple(shape)
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_plain)

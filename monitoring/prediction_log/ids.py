@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import threading
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -77,11 +78,15 @@ class IdTable(NamedTuple):
         found: NDArray[np.bool_] = (self.keys[at] == keys) & (rows < self.rows[at])
         return found
 
-    def write(self, segment: Path) -> None:
-        """Write it beside its segment, whole or not at all."""
+    def write(self, segment: Path, *, durable: bool = False) -> None:
+        """Write it beside its segment, whole or not at all; the segment must be locked."""
         path = segment.with_suffix(".ids")
         partial = path.with_suffix(".ids-partial")
-        partial.write_bytes(self.keys.tobytes() + self.rows.tobytes())
+        with partial.open("wb") as file:
+            file.write(self.keys.tobytes() + self.rows.tobytes())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         partial.rename(path)
 
 
@@ -93,6 +98,16 @@ def read_table(path: Path) -> IdTable:
     if rest:
         raise ValueError(f"{path} holds {len(content)} bytes, no table of entries of {_ENTRY}")
     return IdTable(content[: 8 * count].view(np.uint64), content[8 * count :].view(np.uint32))
+
+
+def may_hold(segment: Path, row_id: str) -> bool:
+    """Whether a row can be in a segment: no, only if its table says so."""
+    try:
+        table = read_table(segment.with_suffix(".ids"))
+    except (FileNotFoundError, ValueError):
+        return True
+    key, row = key_and_row(row_id)
+    return bool(table.find(np.array([key], np.uint64), np.array([row], np.uint64))[0])
 
 
 class NewIds:
@@ -153,8 +168,12 @@ class KnownIds:
         for followed in self._followed.values():
             yield from followed.catch_up()
         for stem in sorted(tables, reverse=True):
-            with suppress(FileNotFoundError):  # its time was over
+            try:
                 yield read_table(self._folder / f"{stem}.ids")
+            except FileNotFoundError:
+                continue  # its time was over
+            except ValueError as error:  # torn by a power failure; sealing writes it anew
+                _log.error("%s", error)
 
 
 class _Request(msgspec.Struct, array_like=True):
