@@ -88,10 +88,10 @@ def worse(canary: Outcomes, champion: Outcomes, limits: Limits) -> Finding | Non
     return None
 
 
-def least_increase(canary: Outcomes, champion: Outcomes) -> float:
+def least_increase(canary: Outcomes, champion: Outcomes, z: float = _Z) -> float:
     """Give the lower end of the interval for the canary's error share less the champion's."""
-    share, low, _ = _wilson(canary)
-    other, _, high = _wilson(champion)
+    share, low, _ = _wilson(canary, z)
+    other, _, high = _wilson(champion, z)
     return share - other - math.hypot(share - low, high - other)
 
 
@@ -142,14 +142,14 @@ def _round() -> dict[Side, Outcomes]:
     return {side: Outcomes() for side in SIDES}
 
 
-def _wilson(side: Outcomes) -> tuple[float, float, float]:
+def _wilson(side: Outcomes, z: float) -> tuple[float, float, float]:
     """Give the share of failed requests, and the ends of its interval."""
     count = side.requests
     if count == 0:
         return 0.0, 0.0, 1.0
-    share, square = side.failed / count, _Z * _Z
+    share, square = side.failed / count, z * z
     centre = share + square / (2 * count)
-    spread = _Z * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    spread = z * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
     whole = 1 + square / count
     return share, (centre - spread) / whole, (centre + spread) / whole
 
