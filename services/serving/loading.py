@@ -1,5 +1,8 @@
 """A folder as MLflow writes it in, a model that has answered its example out, or a LoadError.
 
+ONNX is taken wherever it is there; other flavours by MLflow's own loader, and only those that run
+no code of their author's, unless the operator trusts the model.
+
 Before a model is given out it has answered its stored input example, alone and as a larger batch,
 with the outputs that its signature registered. That warms it up, too.
 """
@@ -18,8 +21,10 @@ from services.serving.fields import Field
 from services.serving.kinds import COLUMN_KINDS, TENSOR_KINDS
 from services.serving.model import Model, Origin
 from services.serving.onnx_model import OnnxModel
+from services.serving.pyfunc_model import PyfuncModel
 from services.serving.queries import Outputs
 from services.serving.signature import Columns, Signature, read_signature
+from services.serving.trust import reason_to_distrust
 
 _WARM_UP_ROWS = 64
 _NEUTRAL = {str: "", bool: False, int: 0}
@@ -32,14 +37,16 @@ class Loaded(NamedTuple):
     seconds: float
 
 
-def load(folder: Path) -> Loaded:
-    """Load a model and let it answer its example. Raises LoadError."""
+def load(folder: Path, *, trusted: bool = False) -> Loaded:
+    """Load a model and let it answer its example. Raises LoadError.
+
+    A `trusted` model may run the code that it stores.
+    """
     try:
         description = yaml.safe_load((folder / "MLmodel").read_text())
-        model = _model(folder, description)
+        model = _model(folder, description, trusted)
         columns = _example(folder, model.signature)
-        registered = json.loads(description["signature"].get("outputs") or "[]")
-        return Loaded(model, _warm_up(model, columns, registered))
+        return Loaded(model, _warm_up(model, columns, _registered(description)))
     except RequestError as error:
         raise LoadError(f"the stored input example is refused: {error.message}") from error
     except OSError as error:
@@ -48,7 +55,7 @@ def load(folder: Path) -> Loaded:
         raise LoadError(f"MLmodel is not as MLflow writes it: {error!r}") from error
 
 
-def _model(folder: Path, description: dict[str, Any]) -> Model:
+def _model(folder: Path, description: dict[str, Any], trusted: bool) -> Model:
     flavors = description["flavors"]
     if not description.get("signature"):
         raise LoadError("the model has no signature: log it with signature=...")
@@ -57,7 +64,19 @@ def _model(folder: Path, description: dict[str, Any]) -> Model:
     signature = read_signature(description["signature"]["inputs"])
     if "onnx" in flavors:
         return OnnxModel(folder / flavors["onnx"]["data"], signature, origin)
-    raise LoadError(f"flavors {sorted(flavors)}: only onnx models are served")
+    if "python_function" not in flavors:
+        raise LoadError(f"flavors {[*flavors]}: want onnx or python_function")
+    if not trusted and (reason := reason_to_distrust(flavors)):
+        message = f"flavors {[*flavors]} are not loaded without permission: {reason}; register the "
+        message += "model as ONNX, or scikit-learn's in the skops format, or name it in "
+        raise LoadError(message + "RELAY_SERVING_UNSAFE_MODELS")
+    names = [spec["name"] for spec in _registered(description) if "name" in spec]
+    return PyfuncModel(folder, signature, origin, names)
+
+
+def _registered(description: dict[str, Any]) -> list[dict[str, Any]]:
+    specs: list[dict[str, Any]] = json.loads(description["signature"].get("outputs") or "[]")
+    return specs
 
 
 def _example(folder: Path, signature: Signature) -> Columns:

@@ -1,11 +1,13 @@
 """What serving asks of a loaded model, whatever flavour it has."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from services.serving.kinds import DATATYPES, Dtype
 from services.serving.queries import Outputs
 from services.serving.signature import Columns, Signature
+
+Form = Literal["records", "columns", "values"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,17 @@ class Origin:
 
 
 class Model(Protocol):
-    """A model that answers rows. `run` is safe to call from several threads."""
+    """A model that answers rows. `run` is safe to call from several threads.
+
+    `form` is how MLflow shows its answers: an object a row, an array a name, or one bare array.
+    A `foreign` model runs code that is not ours, for as long as it likes: never on the event loop.
+    """
 
     signature: Signature
     outputs: tuple[Output, ...]
     platform: str
+    form: Form
+    foreign: bool
     origin: Origin
 
     def run(self, columns: Columns) -> Outputs:

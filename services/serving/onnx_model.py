@@ -13,7 +13,7 @@ import onnxruntime
 from services.serving.errors import LoadError
 from services.serving.fields import Column, Field
 from services.serving.kinds import ONNX_DTYPES
-from services.serving.model import Origin, Output
+from services.serving.model import Form, Origin, Output
 from services.serving.queries import Outputs
 from services.serving.signature import Columns, Signature
 
@@ -22,6 +22,7 @@ class OnnxModel:
     """A graph bound to its signature."""
 
     platform = "onnxruntime_onnx"
+    foreign = False
 
     def __init__(self, graph: Path, signature: Signature, origin: Origin) -> None:
         """Load the graph and bind it to its signature. Raises LoadError."""
@@ -31,6 +32,7 @@ class OnnxModel:
         self.outputs = tuple(_output(output) for output in self._session.get_outputs())
         self._names = [output.name for output in self.outputs]
         self.signature = self._bind(signature)
+        self.form: Form = "records" if signature.tabular else "columns"
         fixed = {given.shape[0] for given in self._inputs.values() if given.shape} - {1}
         self._row_by_row = not any(size is None or isinstance(size, str) for size in fixed)
 

@@ -61,7 +61,7 @@ class Predictor:
         self._waiting: list[_Ask] = []
         self._waiting_rows = 0
         self._busy = False
-        slow = loaded.seconds > _FAST_SECONDS
+        slow = loaded.model.foreign or loaded.seconds > _FAST_SECONDS
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=ref.model) if slow else None
 
     def ask(self, query: Query, role: Role) -> "asyncio.Future[Outputs]":

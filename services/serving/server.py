@@ -43,7 +43,7 @@ async def serve(settings: Settings) -> None:
         registry,
         cache,
         catalog,
-        Loader(registry, cache, log, metrics, limits),
+        Loader(registry, cache, log, metrics, limits, settings.serving_unsafe_models),
         metrics,
         poll_seconds=settings.serving_poll_seconds,
         retry_seconds=settings.serving_retry_seconds,

@@ -1,9 +1,16 @@
 """Where serving listens, reads and writes: the environment (prefix `RELAY_`) in, `Settings` out."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _names(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    return [name.strip() for name in given.split(",") if name.strip()]
 
 
 class Settings(BaseSettings):
@@ -34,4 +41,8 @@ class Settings(BaseSettings):
     )
     serving_webhook_secret_file: Path | None = Field(
         default=None, description="the secret of MLflow's webhook; none: the registry is polled"
+    )
+    serving_unsafe_models: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = Field(
+        default=frozenset(),
+        description="registered models that may run the code that they store (pickles), by comma",
     )
