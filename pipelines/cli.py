@@ -222,6 +222,24 @@ def explain(
 
 
 @app.command()
+def predictions(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    last: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+) -> None:
+    """Print what was answered last, a line of JSON a row."""
+    import msgspec
+
+    from monitoring.prediction_log.reading import last_predictions
+
+    root = Settings().prediction_log
+    found = last_predictions(root, model, last)
+    if not found:
+        _end(f"{root} holds no prediction of {model!r}", NOTHING_TO_DO)
+    for prediction in found:
+        typer.echo(msgspec.json.encode(prediction))
+
+
+@app.command()
 def reproduce(
     version: Annotated[str, typer.Argument(help="A model version, as flights@2.")],
     as_json: Annotated[bool, typer.Option("--json")] = False,

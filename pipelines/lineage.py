@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from monitoring.prediction_log import find_prediction
+from monitoring.prediction_log.reading import find_prediction
 from pipelines import asking, environment, models
 from pipelines.datasets import DatasetVersion
 from pipelines.exits import Refused

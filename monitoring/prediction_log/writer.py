@@ -45,9 +45,13 @@ class PredictionLog:
         self._lock = threading.Lock()
 
     def append(self, records: Iterable[PredictionRecord]) -> None:
-        """Write answered requests; they are in the kernel's hands when this returns."""
+        """Write answered requests; they are in the kernel's hands when this returns.
+
+        Raises OSError, and ValueError for a record that no reader could make rows of.
+        """
         by_model: dict[str, list[PredictionRecord]] = {}
         for record in records:
+            _check(record)
             by_model.setdefault(record.model, []).append(record)
         for model, group in by_model.items():
             frames = b"".join(map(encode, group))
@@ -115,3 +119,10 @@ class PredictionLog:
             _log.warning("no index of %s: %s", opened.segment.path, error)
         finally:
             opened.segment.close()
+
+
+def _check(record: PredictionRecord) -> None:
+    columns = (record.features, record.output)
+    if not all({record.rows}.issuperset(map(len, each.values())) for each in columns):
+        lengths = {name: len(column) for each in columns for name, column in each.items()}
+        raise ValueError(f"record {record.id!r} has {record.rows} rows, its columns {lengths}")

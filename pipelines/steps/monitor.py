@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitoring import prediction_log
 from monitoring.checks import run_checks
 from monitoring.evidently_report import save_report
+from monitoring.prediction_log import reading, sealing
 from monitoring.results import MonitorRun, Window, write_run
 from pipelines.exits import NothingToDo
 from pipelines.models import Model
@@ -35,8 +35,9 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
         NothingToDo: nobody has asked the champion anything yet.
 
     """
+    _tidy(model, settings)
     window, current = newest_window(model, settings)
-    labels = prediction_log.read_labels(settings.prediction_log, model.name)
+    labels = reading.read_labels(settings.prediction_log, model.name)
     version = tracking.version(model.name, int(window.version))
     reference = tracking.fetch_frame(version.run_id, REFERENCE)
     schema, limits = model.policy.data.features, model.policy.monitor
@@ -81,18 +82,27 @@ def newest_window(model: Model, settings: Settings) -> tuple[Window, "pd.DataFra
 
     """
     root = settings.prediction_log
-    newest = prediction_log.newest_event_time(root, model.name)
+    newest = reading.newest_event_time(root, model.name)
     if newest is None:
         raise NothingToDo(f"nobody has asked {model.name} anything yet: {root} holds no prediction")
     end = newest + timedelta(microseconds=1)  # the newest one is part of its window
     start = end - timedelta(days=model.policy.monitor.window_days)
-    rows = prediction_log.read_predictions(root, model.name, start, end)
+    rows = reading.read_predictions(root, model.name, start, end)
     answered = rows[rows["role"] == "champion"]
     if answered.empty:
         raise NothingToDo(f"no champion of {model.name} has answered since {start:%Y-%m-%d}")
     version = str(answered.loc[answered["time"].idxmax(), "version"])
     window = Window(model=model.name, version=version, start=start, end=end)
     return window, answered[answered["version"] == version].reset_index(drop=True)
+
+
+def _tidy(model: Model, settings: Settings) -> None:
+    """Make Parquet of what serving has closed, and let go of what is too old."""
+    root = settings.prediction_log
+    sealing.seal(root, model.name)
+    oldest = datetime.now(UTC) - timedelta(days=settings.prediction_log_days)
+    if count := sealing.forget(root, model.name, oldest):
+        log.info("%s files of the prediction log are older than %s: gone", count, oldest)
 
 
 def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -> None:

@@ -11,11 +11,10 @@ from collections import Counter
 from typing import Any
 
 import httpx
-import msgspec
 import pandas as pd
 import pytest
 
-from monitoring.prediction_log import PredictionRecord, read_labels
+from monitoring.prediction_log.reading import read_labels, scan_predictions
 from monitoring.results import read_history
 from pipelines import batches, models
 from services.embedded.settings import ROOT
@@ -169,10 +168,13 @@ def test_every_answered_prediction_is_in_the_log_once(
 ) -> None:
     answered = demo.stages(r"traffic of \S+ .* ([\d,]+) answers")
     assert sum(int(count.replace(",", "")) for (count,) in answered) == len(asked)
-    log = loop.settings.home / "prediction-log" / MODEL / "predictions"
-    lines = [line for file in log.glob("*.jsonl") for line in file.read_bytes().splitlines()]
-    records = msgspec.json.decode(b"[" + b",".join(lines) + b"]", type=list[PredictionRecord])
-    times = Counter(record.id for record in records if record.role == "champion")
+    log = loop.settings.home / "prediction-log"
+    rows = [
+        row
+        for batch in scan_predictions(log, MODEL, columns=["id", "role"])
+        for row in batch.to_pylist()
+    ]
+    times = Counter(row["id"] for row in rows if row["role"] == "champion")
     assert {times[name] for name in asked["flight_id"]} == {1}
 
 

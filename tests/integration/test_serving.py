@@ -19,7 +19,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from monitoring.prediction_log import find_prediction, read_labels, read_predictions
+from monitoring.prediction_log.reading import find_prediction, read_labels, read_predictions
 from tests import programs
 from tests.programs import ROOT, Program, wait_for
 from tests.serving_client import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from monitoring.prediction_log import read_labels, read_predictions
+from monitoring.prediction_log.reading import read_labels, read_predictions
 from pipelines import batches
 from pipelines.models import load
 from services.simulator.plan import Plan

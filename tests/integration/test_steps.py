@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -361,13 +362,14 @@ def answer(lap: Lap, root: Path, change: Change, end: str = "2013-07-31") -> Set
     log.append(
         PredictionRecord(
             id=row_id,
+            rows=1,
             time=datetime.now(UTC),
             event_time=(time + shift).to_pydatetime(),
             model="flights",
             version=str(version.version),
             role="champion",
             features=features,
-            output={"probability": float(probability)},
+            output={"probability": np.array([probability])},
             latency_seconds=0.001,
         )
         for row_id, time, features, probability in zip(
@@ -391,9 +393,9 @@ def answer(lap: Lap, root: Path, change: Change, end: str = "2013-07-31") -> Set
     )
 
 
-def gaps_as_null(asked: pd.DataFrame) -> list[dict[str, Any]]:
+def gaps_as_null(asked: pd.DataFrame) -> list[dict[str, list[Any]]]:
     return [
-        {str(name): None if value != value else value for name, value in row.items()}
+        {str(name): [None if value != value else value] for name, value in row.items()}
         for row in asked.to_dict("records")
     ]
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from monitoring.prediction_log import PredictionLog
 from pipelines import batches, models
+from tests.prediction_records import record
 from tests.programs import ROOT, free_port
 
 RELAY = "from pipelines.cli import app; app()"
@@ -103,6 +105,19 @@ def test_everything_is_away_and_nothing_is_made_by_asking(tmp_path: Path) -> Non
     status = json.loads(relay(tmp_path / "home", "status", "--json").stdout)
     assert {name for name, each in status["services"].items() if not each["up"]} == set(services)
     assert not (tmp_path / "home").exists()
+
+
+def test_predictions_are_lines_of_json(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path / "prediction-log")
+    log.append([record(f"é{number}", features={"temp": [None]}) for number in range(5)])
+    done = relay(tmp_path, "predictions", "flights", "--last", "2")
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["id"], each["features"]) for each in said] == [
+        ("é3", {"temp": None}),
+        ("é4", {"temp": None}),
+    ]
+    assert relay(tmp_path, "predictions", "birds").returncode == 99
 
 
 def test_check_results_that_cannot_be_read_are_said(tmp_path: Path) -> None:
