@@ -6,6 +6,7 @@ length in four bytes, and a model's words are UTF-8
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,12 @@ def write_raw(array: NDArray[Any]) -> bytes:
     """Write a tensor."""
     if array.dtype.kind != "O":
         return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    words = [str(word).encode() for word in array.ravel()]
-    return b"".join(part for word in words for part in (_length(word), word))
+    return pack_words(str(word).encode() for word in array.ravel())
 
 
-def read_text(raw: bytes | memoryview, field: Field, number: int) -> str:
-    """Read one of BYTES, the `number`th of its tensor. Raises RequestError."""
-    try:
-        return str(raw, "utf-8")
-    except UnicodeDecodeError as error:
-        row = number // math.prod(field.shape)
-        raise field.refusal(bytes(raw[:80]), f"UTF-8 ({error.reason})", row) from error
+def pack_words(words: Iterable[bytes]) -> bytes:
+    """Write a tensor of BYTES."""
+    return b"".join(len(word).to_bytes(_LENGTH, "little") + word for word in words)
 
 
 def _truths(values: NDArray[np.uint8], field: Field) -> NDArray[Any]:
@@ -64,9 +60,13 @@ def _words(raw: memoryview, field: Field) -> list[str]:
         if end > len(raw):
             message = f"BYTES that end with element {len(words)}, at byte {len(raw)}"
             raise field.refusal(f"{max(start, end)} bytes", message)
-        words.append(read_text(raw[start:end], field, len(words)))
+        words.append(_text(raw[start:end], field, len(words)))
     return words
 
 
-def _length(word: bytes) -> bytes:
-    return len(word).to_bytes(_LENGTH, "little")
+def _text(raw: memoryview, field: Field, number: int) -> str:
+    try:
+        return str(raw, "utf-8")
+    except UnicodeDecodeError as error:
+        row = number // math.prod(field.shape)
+        raise field.refusal(bytes(raw[:80]), f"UTF-8 ({error.reason})", row) from error

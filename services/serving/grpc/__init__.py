@@ -1,0 +1,1 @@
+"""Open Inference over gRPC: messages in, answers of the same models out."""
