@@ -79,7 +79,20 @@ class Canaries:
                 await self._follow(ref, await self._registry.tags(ref))
             except RegistryAwayError as error:
                 _log.warning("a canary's order cannot be had", extra={"error": str(error)})
-        await self._remember()
+        await self.remember()
+
+    async def remember(self) -> None:
+        """Bring the cache to what holds here; where its disk is full, try again next time."""
+        canaries = self._catalog.canaries.items()
+        now = msgspec.json.encode({n: _Kept(c.ref, c.order, c.withdrawn) for n, c in canaries})
+        if now == self._kept:
+            return
+        try:
+            await asyncio.to_thread(self._cache.write, _FILE, now)
+        except OSError as error:
+            _log.error("the cache cannot be written", extra={"error": str(error)})
+        else:
+            self._kept = now
 
     def _challengers(self) -> Mapping[str, VersionRef]:
         return {
@@ -138,15 +151,3 @@ class Canaries:
     async def _say(self, canary: Canary, name: str, reason: str) -> None:
         verdict = msgspec.json.encode(Verdict(canary.order.started, reason)).decode()
         await self._registry.tag(canary.ref, name, verdict)
-
-    async def _remember(self) -> None:
-        canaries = self._catalog.canaries.items()
-        now = msgspec.json.encode({n: _Kept(c.ref, c.order, c.withdrawn) for n, c in canaries})
-        if now == self._kept:
-            return
-        try:
-            await asyncio.to_thread(self._cache.write, _FILE, now)
-        except OSError as error:
-            _log.error("the cache cannot be written", extra={"error": str(error)})
-        else:
-            self._kept = now

@@ -77,6 +77,7 @@ class Watcher:
             wanted = await self._registry.look()
         except RegistryAwayError as error:
             self._seen(error)
+            await self._canaries.remember()  # one may have been withdrawn meanwhile
             return
         self._seen(None)
         for model in wanted.refs.keys() | self._catalog.models.keys():

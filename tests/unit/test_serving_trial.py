@@ -45,9 +45,9 @@ def test_the_interval_is_newcombes(
     ours: tuple[int, int], theirs: tuple[int, int], lower: float
 ) -> None:
     """His worked examples (a) and (c), two-sided 95 %."""
-    sides = [outcomes(failed, [1.0] * (count - failed)) for failed, count in (ours, theirs)]
-    assert least_increase(*sides, z=1.959964) == pytest.approx(lower, abs=5e-5)
-    assert least_increase(*sides) < lower
+    one, other = (outcomes(failed, [1.0] * (count - failed)) for failed, count in (ours, theirs))
+    assert least_increase(one, other, z=1.959964) == pytest.approx(lower, abs=5e-5)
+    assert least_increase(one, other) < lower
 
 
 def test_a_quantile_lies_between_its_bounds_and_few_answers_bound_nothing() -> None:
