@@ -131,6 +131,7 @@ def serving(
         "RELAY_HOME": str(home),
         "RELAY_MLFLOW_URL": mlflow_url,
         "RELAY_SERVING_PORT": port,
+        "RELAY_SERVING_GRPC_PORT": "0",
         "RELAY_SERVING_POLL_SECONDS": "0.2",
         **{f"RELAY_{name.upper()}": value for name, value in settings.items()},
     }
