@@ -60,7 +60,6 @@ def measure(given: argparse.Namespace, folder: Path, console: Console) -> Bench:
             seconds=given.seconds,
             tell=lambda line: console.print(line, markup=False, highlight=False),
         )
-        measuring.prepare()
         rounds = Rounds(measuring, [ALL[name] for name in given.servers])
         rounds.run(given.rounds)
         return measuring.so_far(rounds.not_run)

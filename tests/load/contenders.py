@@ -1,9 +1,10 @@
 """The servers that are measured: how each is started, asked, and its answer read."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Contender:
     env: Callable[[Place], Mapping[str, str]] = field(default=lambda place: {})
     models: tuple[str, ...] = ("tensor",)
     fixed: bool = False  # gives the first body's answer to each
+    tuned: bool = False  # set otherwise than it comes
     environment: str = ""  # its folder under RELAY_BENCH_PEERS; none: it is in ours
 
 
@@ -103,7 +105,10 @@ MLFLOW = Contender(
         *(sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"),
         *("-m", "models:/tensor@champion", "-h", "127.0.0.1", "-p", str(place.port)),
     ],
-    env=lambda place: {"MLFLOW_TRACKING_URI": place.mlflow_url},
+    env=lambda place: {
+        "MLFLOW_TRACKING_URI": place.mlflow_url,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # it starts uvicorn
+    },
     health=("/ping",),
     path="/invocations",
     body=lambda model, columns: compact({"inputs": {"x": plain(columns["x"])}}),
@@ -124,7 +129,7 @@ MLSERVER = Contender(
         "MLSERVER_GRPC_PORT": "0",
         "MLSERVER_METRICS_PORT": "0",
     },
-    health=("/v2/health/ready",),
+    health=("/v2/models/network/ready",),
     path="/v2/models/network/infer",
     body=open_inference,
     numbers=_first_output,
@@ -160,11 +165,18 @@ LITSERVE = Contender(
     numbers=lambda answer: answer["y"],
     environment="litserve",
 )
+ONE_PROCESS = replace(
+    MLSERVER,
+    name="MLServer, one process",  # https://docs.seldon.ai/mlserver/user-guide/parallel-inference
+    env=lambda place: {**MLSERVER.env(place), "MLSERVER_PARALLEL_WORKERS": "0"},
+    tuned=True,
+)
 ALL = {
     "relay": OURS,
     "bare": BARE,
     "mlflow": MLFLOW,
     "mlserver": MLSERVER,
+    "mlserver-one-process": ONE_PROCESS,
     "bentoml": BENTOML,
     "litserve": LITSERVE,
 }

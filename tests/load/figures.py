@@ -1,6 +1,5 @@
-"""Runs in; what they come to out: medians, ratios, and the aims they are held against."""
+"""Runs in; what they come to out: a row of medians for each server, workload and rate."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -34,6 +33,8 @@ class Run:
     errors: dict[str, int]  # by kind; only those that there were
     cpu_seconds: float
     memory_mb: float
+    tuned: bool = False  # a peer that is set otherwise than it comes
+    others: float = 0.0  # the share of the server's core that other programs took
     rate: float = 0.0  # requests a second that were offered
     client_late_p99_ms: float = 0.0  # by how much the client itself was late, in a run with a rate
     swaps: int = 0
@@ -45,6 +46,7 @@ class Row:
 
     server: str
     workload: str
+    tuned: bool
     rate: float
     per_second: float
     p50_ms: float
@@ -57,16 +59,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Aim:
-    """What is aimed at, and what was measured; `held` is None where it could not be measured."""
-
-    what: str
-    aim: str
-    measured: str
-    held: bool | None
-
-
-@dataclass(frozen=True)
 class Bench:
     """All that was measured, with the machine it is true of; `not_run` says why, by server."""
 
@@ -75,6 +67,10 @@ class Bench:
     seconds: float
     runs: list[Run]
     not_run: dict[str, str] = field(default_factory=dict)
+
+    def others(self) -> float:
+        """Give the largest share of the server's core that others took in a run."""
+        return max((run.others for run in self.runs), default=0.0)
 
     def rows(self, *kinds: Kind) -> list[Row]:
         """Give a row for each server, workload and rate, in the order in which they ran first."""
@@ -93,12 +89,14 @@ class Bench:
         )
         return next(found, None)
 
-    def best_peer(self, workload: str) -> Row | None:
-        """Give the fastest of the peers without an error in a closed loop."""
+    def best_peer(self, workload: str, tuned: bool = False) -> Row | None:
+        """Give the fastest of the peers, as they come or tuned, in a closed loop without errors."""
         peers = [
             row
             for row in self.rows("closed")
-            if row.workload == workload and row.server not in (OURS, BARE) and not row.errors
+            if (row.workload, row.tuned) == (workload, tuned)
+            and row.server not in (OURS, BARE)
+            and not row.errors
         ]
         return max(peers, key=lambda row: row.per_second, default=None)
 
@@ -110,37 +108,6 @@ class Bench:
             if peer.server != OURS and ours is not None:
                 pairs.append((peer, ours))
         return pairs
-
-    def aims(self) -> list[Aim]:
-        """Hold the figures against what is aimed at. A row with errors holds nothing."""
-        return [*self._throughput(), *self._waiting(), self._memory()]
-
-    def _throughput(self) -> Iterable[Aim]:
-        for workload in WORKLOADS:
-            ours, bare = self.row("closed", OURS, workload), self.row("closed", BARE, workload)
-            ratio = _ratio(ours, bare, "per_second")
-            yield _aim(
-                f"of the bare server's requests/s: {workload}", ">= 60 %, 75", ratio, ".0%", 0.6
-            )
-        for workload in (TENSOR, BATCHES):
-            ours, peer = self.row("closed", OURS, workload), self.best_peer(workload)
-            ratio = _ratio(ours, peer, "per_second")
-            yield _aim(f"times the best peer's requests/s: {workload}", ">= 12", ratio, ".1f", 12)
-
-    def _waiting(self) -> Iterable[Aim]:
-        ratios = [_ratio(ours, peer, "p99_ms") for peer, ours in self.saturation()]
-        worst = None if None in ratios else max((r for r in ratios if r is not None), default=None)
-        what = "of the peers' p99 at their own saturation load (the worst)"
-        yield _aim(what, "< 10 %", worst, ".1%", -0.1)
-        swaps, steady = self.row("swaps", OURS, TENSOR), self.row("steady", OURS, TENSOR)
-        ratio = _ratio(swaps, steady, "p99_ms") if swaps and swaps.swaps else None
-        yield _aim("times the p99 without swaps, during swaps", "<= 1.5", ratio, ".2f", -1.5)
-
-    def _memory(self) -> Aim:
-        most = max(
-            (row.memory_mb for row in self.rows("closed") if row.server == OURS), default=None
-        )
-        return _aim("MB of memory, serving two small models", "< 150", most, ".0f", -150)
 
 
 def write(bench: Bench, path: Path) -> Path:
@@ -163,6 +130,7 @@ def _row(runs: list[Run]) -> Row:
     return Row(
         server=runs[0].server,
         workload=runs[0].workload,
+        tuned=runs[0].tuned,
         rate=runs[0].rate,
         per_second=median(run.requests / run.seconds for run in runs),
         p50_ms=median(run.p50_ms for run in runs),
@@ -173,19 +141,3 @@ def _row(runs: list[Run]) -> Row:
         swaps=sum(run.swaps for run in runs),
         errors=errors,
     )
-
-
-def _ratio(a: Row | None, b: Row | None, what: Literal["per_second", "p99_ms"]) -> float | None:
-    """Divide two rows' figures; None where one is missing, or is no figure because of errors."""
-    if a is None or b is None or a.errors or (b.errors and b.server in (OURS, BARE)):
-        return None
-    below: float = getattr(b, what)
-    return getattr(a, what) / below if below else None
-
-
-def _aim(what: str, aim: str, measured: float | None, form: str, limit: float) -> Aim:
-    """Hold a figure against a limit: at least that, or less than its size where it is negative."""
-    if measured is None:
-        return Aim(what, aim, "not measured", None)
-    held = measured >= limit if limit > 0 else measured <= -limit
-    return Aim(what, aim, format(measured, form), held)

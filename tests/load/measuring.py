@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.load import generators, models
 from tests.load.contenders import OURS, Contender, Place
 from tests.load.figures import BATCHES, TABLE, TABLES, TENSOR, Bench, Kind, Run
-from tests.load.processes import BenchError, Cores, Server, running
+from tests.load.processes import BenchError, Cores, Server, busy_seconds, running
 from tests.programs import free_port
 
 CASES = {TENSOR: ("tensor", 1), BATCHES: ("tensor", 32), TABLE: ("table", 1), TABLES: ("table", 32)}
@@ -123,7 +124,7 @@ class Measuring:
         python = self.peers / contender.environment / "bin/python"
         return "" if python.exists() else f"there is no {python}: {README}"
 
-    def prepare(self) -> None:
+    def prepare_bare(self) -> None:
         """Keep ours' answers, for the bare server to give ones of the same size."""
         self._answers.mkdir()
         (self._answers / "health").touch()
@@ -213,14 +214,18 @@ class Measuring:
             load = generators.open_loop(url, bodies, self.seconds, self.connections, rate)
         else:
             load = generators.closed_loop(url, bodies, self.seconds, self.connections)
-        cpu, swaps = server.cpu_seconds(), _swaps(server) if meanwhile else 0
+        swaps = _swaps(server) if meanwhile else 0
+        begun, cpu, busy = time.monotonic(), server.cpu_seconds(), busy_seconds(self.cores.server)
         figures = generators.run(load, self.cores.client, meanwhile, SWAP_EVERY)
+        cpu, busy = server.cpu_seconds() - cpu, busy_seconds(self.cores.server) - busy
         run = Run(
             server=contender.name,
             workload=workload,
             kind=kind,
             round=number,
-            cpu_seconds=server.cpu_seconds() - cpu,
+            cpu_seconds=cpu,
+            tuned=contender.tuned,
+            others=max(busy - cpu, 0) / (time.monotonic() - begun),
             memory_mb=server.memory_mb(),
             rate=rate,
             swaps=(_swaps(server) - swaps) if meanwhile else 0,

@@ -40,6 +40,15 @@ def two_cores() -> Cores:
     return Cores(cores[0], cores[-1])
 
 
+def busy_seconds(core: int) -> float:
+    """Give what a core has worked since the machine started, for whomever, or was not ours to use.
+
+    Interrupts are left out: most of them are the load's own.
+    """
+    times = psutil.cpu_times(percpu=True)[core]
+    return times.user + times.nice + times.system + times.steal
+
+
 def give_way(pid: int) -> None:
     """Let a process and its children run only when nobody else wants their core.
 

@@ -27,6 +27,8 @@ class Rounds:
 
         Raises BenchError where ours or the bare server fails.
         """
+        if BARE in self._servers:
+            self._measuring.prepare_bare()
         numbers = range(1, rounds + 1)
         for number in numbers:
             for server in self._left():
@@ -64,4 +66,4 @@ class Rounds:
             if server in (OURS, BARE):
                 raise BenchError(f"{server.name}: {error}") from error
             self.not_run[server.name] = str(error)
-            self._measuring.tell(f"left out: {server.name}: {error}")
+            self._measuring.tell(f"left out: {server.name}: {str(error).partition('. ')[0]}")
