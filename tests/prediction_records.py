@@ -119,15 +119,16 @@ def records(draw: st.DrawFn) -> PredictionRecord:
     def columns(suffix: str) -> dict[str, Any]:
         return {name + suffix: column[:rows] for name, column in draw(_columns).items()}
 
+    features, output = columns("/x"), columns("/y")
     return PredictionRecord(
         id=draw(st.text(min_size=1, max_size=12)),
         rows=rows,
         time=draw(_times),
         event_time=draw(_times),
         model=MODEL,
-        version=draw(st.sampled_from(["1", "2"])),
+        version=repr((list(features), list(output))),  # all records of a version have its columns
         role=draw(st.sampled_from(["champion", "challenger", "shadow"])),
-        features=columns("/x"),
-        output=columns("/y"),
+        features=features,
+        output=output,
         latency_seconds=draw(st.floats(0, 10)),
     )

@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -66,7 +67,7 @@ def read_predictions(
     frame = frame.reindex(columns=list(names))
     for column in ("time", "event_time"):
         frame[column] = pd.to_datetime(frame[column], utc=True).astype("datetime64[ns, UTC]")
-    frame = frame.sort_values("time", kind="stable").drop_duplicates(["id", "role"], keep="last")
+    frame = _last_of_each(frame.sort_values("time", kind="stable"))
     return frame.sort_values(["event_time", "time"], kind="stable", ignore_index=True)
 
 
@@ -147,6 +148,13 @@ def _in_window(
     for part in list_parts(folder):
         if not isinstance(part, SealedFile) or part.meets(start, end):
             yield from part.read(where, columns)
+
+
+def _last_of_each(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the last row of each id and role (by Arrow: to pandas, texts end at a NUL)."""
+    at = {"id": pa.array(frame["id"]), "role": pa.array(frame["role"]), "at": range(len(frame))}
+    last = pa.table(at).group_by(["id", "role"]).aggregate([("at", "max")])
+    return frame.iloc[np.sort(last["at_max"].to_numpy())]
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
