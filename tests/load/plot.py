@@ -19,10 +19,13 @@ def draw(bench: Bench, path: Path) -> Path:
     _bars(single, "requests/s, one row of 16 numbers", _rows(bench, TENSOR), "per_second", ",.0f")
     _bars(batches, "requests/s, 32 rows each", _rows(bench, BATCHES), "per_second", ",.0f")
     what = "CPU seconds per 1,000 requests of one row"
-    _bars(cpu, what, _rows(bench, TENSOR), "cpu_per_thousand", ".2f")
+    _bars(cpu, what, _rows(bench, TENSOR), "cpu_per_thousand", ".3f")
     _waits(waits, bench)
     figure.suptitle(
-        f"Serving on one core, {bench.connections} connections, JSON", color=INK, x=0.01, ha="left"
+        f"Serving on one core, {bench.connections} connections, JSON\n",
+        color=INK,
+        x=0.01,
+        ha="left",
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
@@ -55,10 +58,11 @@ def _waits(axes: Axes, bench: Bench) -> None:
         axes.bar_label(bars, [f"{value:,.1f}" for value in values], padding=4, color=INK)
     names = [f"{peer.server}\n{peer.rate:,.0f}/s" for peer, _ in pairs]
     axes.set_yticks(range(len(pairs)), names)
-    _calm(axes, "p99 in ms at each peer's saturation load (open loop, logarithmic)")
+    _calm(axes, "p99 in ms at a peer's saturation load, log scale")
     if pairs:
         axes.set_xscale("log")
-        axes.set_xlim(right=max(peer.p99_ms for peer, _ in pairs) * 4)
+        waits = [row.p99_ms for pair in pairs for row in pair if row.p99_ms]
+        axes.set_xlim(min(waits, default=1) / 4, max(waits, default=1) * 4)
         axes.legend(frameon=False, loc="lower right")
 
 

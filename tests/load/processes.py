@@ -1,6 +1,7 @@
 """Servers on one core, who asks them on another; what a server used of CPU and memory out."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,6 +114,8 @@ def running(
         yield server
     finally:
         _end(server)
+        with suppress(ProcessLookupError):  # what it left behind
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
