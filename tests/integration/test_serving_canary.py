@@ -148,6 +148,10 @@ def test_one_that_fails_is_answered_for_and_withdrawn_everywhere(
     assert serving.metric("relay_serving_canary_failures_total") == 100
     assert serving.metric("relay_serving_canary_withdrawn_total", reason="errors") == 1
     assert serving.metric("relay_serving_predictions_total", role="champion") == 300
+    infer(serving)
+    shadowed = "relay_serving_predictions_total"
+    wait_for(lambda: serving.metric(shadowed, role="shadow") == 1, "the newest one's shadow")
+    assert serving.metric("relay_serving_shadow_failures_total") == 200  # the others had been asked
     wait_for(lambda: withdrawn(stage), "the registry's tag")
     assert "100 of 100 requests failed" in withdrawn(stage)
     flies(replica, 0.0)

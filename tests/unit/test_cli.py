@@ -82,6 +82,7 @@ def test_a_batch_that_has_not_arrived(tmp_path: Path, batch: str) -> None:
         ["promote", "--model", "flights", "--version", "1"],
         ["explain", "some-prediction"],
         ["rollback", "flights"],
+        ["canary", "flights", "--share", "0.1"],
     ],
 )
 def test_mlflow_is_away(tmp_path: Path, command: list[str]) -> None:
