@@ -93,8 +93,9 @@ class Registry:
                     _log.error("an entry of the registry cannot be read", extra=about)
                 else:
                     refs |= _aliased(model)
-            if not (token := page.next_page_token):
-                return Look(refs, whole)
+            if page.next_page_token in ("", token):  # the same one again would never end
+                return Look(refs, whole and not page.next_page_token)
+            token = page.next_page_token
 
     async def tags(self, ref: VersionRef) -> dict[str, str]:
         """Read a version's tags. Raises RegistryAwayError."""
