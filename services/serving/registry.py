@@ -82,17 +82,10 @@ class Registry:
             asked: dict[str, str | int] = {"max_results": 100, "page_token": token}
             page = await self._client.get(_API + "registered-models/search", asked, _Page)
             for raw in page.registered_models:
-                try:
-                    model = msgspec.json.decode(raw, type=_Model)
-                except ValueError as error:
-                    whole = False
-                    about = {
-                        "error": str(error),
-                        "entry": bytes(raw)[:200].decode(errors="replace"),
-                    }
-                    _log.error("an entry of the registry cannot be read", extra=about)
-                else:
+                if model := _read(raw):
                     refs |= _aliased(model)
+                else:
+                    whole = False
             if page.next_page_token in ("", token):  # the same one again would never end
                 return Look(refs, whole and not page.next_page_token)
             token = page.next_page_token
@@ -116,6 +109,15 @@ class Registry:
         asked = {"name": ref.model, "version": ref.version}
         found = await self._client.get(_API + "model-versions/get-download-uri", asked, _Uri)
         await artifacts.fetch(self._client, urlsplit(found.artifact_uri), folder)
+
+
+def _read(raw: msgspec.Raw) -> _Model | None:
+    try:
+        return msgspec.json.decode(raw, type=_Model)
+    except ValueError as error:
+        about = {"error": str(error), "entry": bytes(raw)[:200].decode(errors="replace")}
+        _log.error("an entry of the registry cannot be read", extra=about)
+        return None
 
 
 def _aliased(model: _Model) -> Refs:

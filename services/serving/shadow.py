@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from services.serving.metrics import Metrics
-from services.serving.predictor import Predictor
+from services.serving.predictor import Predictor, VersionRef
 from services.serving.queries import Query
 
 _log = logging.getLogger(__name__)
@@ -20,6 +20,9 @@ class Shadow:
         self._metrics = metrics
         self._waiting: deque[tuple[Predictor, Query]] = deque()
         self._offered = self._done = 0  # rows; one thread alone writes each
+        self._said: VersionRef | None = (
+            None  # whose failure has been logged: the others are counted
+        )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
 
     def offer(self, predictor: Predictor, query: Query) -> None:
@@ -43,8 +46,15 @@ class Shadow:
                 columns = predictor.model.signature.adopt(query.columns)
                 predictor.answer([replace(query, columns=columns)], "shadow")
             except Exception:  # noqa: BLE001  whatever it does, the champion is not hurt
-                self._metrics.shadow_failures.labels(predictor.ref.model).inc()
-                ref = {"model": predictor.ref.model, "version": predictor.ref.version}
-                _log.warning("shadow failed", exc_info=True, extra=ref)
+                self._failed(predictor.ref)
             self._waiting.popleft()
             self._done += query.rows
+
+    def _failed(self, ref: VersionRef) -> None:
+        self._metrics.shadow_failures.labels(ref.model).inc()
+        if ref != self._said:
+            self._said = ref
+            about = {"model": ref.model, "version": ref.version}
+            _log.warning(
+                "the shadow failed, more of it is only counted", exc_info=True, extra=about
+            )
