@@ -151,7 +151,7 @@ def _array(name: str, values: Any) -> NDArray[Any]:
         if all(value is None or isinstance(value, str) for value in array.flat):
             return array
         array = np.array(array.tolist())
-    if array.dtype.kind not in "biuf" or array.dtype.name not in DATATYPES:
+    if array.dtype.kind not in "biuf" or array.dtype not in DATATYPES:
         raise ValueError(f"output {name!r} is a {type(values).__name__} of {array.dtype}")
     return array
 
