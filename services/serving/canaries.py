@@ -144,7 +144,7 @@ class Canaries:
         """What cannot be read gives nobody traffic; said once."""
         self._end(ref.model)
         if self._unreadable.get(ref) != text:
-            self._unreadable = {ref: text}
+            self._unreadable[ref] = text
             about = {"model": ref.model, "version": ref.version, "error": str(error)}
             _log.error("a canary's tags cannot be read, it stays in the shadow", extra=about)
 

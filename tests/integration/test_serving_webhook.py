@@ -13,6 +13,9 @@ import mlflow
 import pytest
 from cryptography.fernet import Fernet
 
+from pipelines import canary
+from pipelines.policy import Canary
+from pipelines.tracking import Tracking
 from tests import programs
 from tests.programs import ROOT, Program, free_port, wait_for
 from tests.serving_client import BIASES, infer, probability, right_for, serves
@@ -21,6 +24,7 @@ from tests.small_models import register, set_alias, small_model
 Start = Callable[[AbstractContextManager[Program]], Program]
 EVENTS = "/v1/registry-events"
 SECRET = "open sesame"  # noqa: S105
+LIMITS = Canary(share=0.0, min_requests=100, max_error_increase=0.01, max_latency_ratio=3.0)
 POLL = 3600.0  # seconds: nothing here is seen by polling
 
 
@@ -41,7 +45,11 @@ def test_an_alias_is_served_at_once(hooked_mlflow: Program, start: Start, tmp_pa
     mlflow.MlflowClient(hooked_mlflow.url).create_webhook(
         name="serving",
         url=f"http://127.0.0.1:{port}{EVENTS}",
-        events=["model_version_alias.created", "model_version_alias.deleted"],
+        events=[
+            "model_version_alias.created",
+            "model_version_alias.deleted",
+            "model_version_tag.set",
+        ],
         secret=SECRET,
     )
     secret = tmp_path / "secret"
@@ -61,6 +69,11 @@ def test_an_alias_is_served_at_once(hooked_mlflow: Program, start: Start, tmp_pa
         set_alias(hooked_mlflow.url, "flights", "champion", version)
         serves(serving, version)
         assert probability(infer(serving)) == right_for(version)
+    set_alias(hooked_mlflow.url, "flights", "challenger", "1")
+    serves(serving, "1", "challenger")
+    tracking = Tracking(hooked_mlflow.url)
+    canary.start(tracking.version("flights", 1), LIMITS, 0.3, tracking)
+    wait_for(lambda: serving.metric("relay_serving_canary_share") == 0.3, "the canary")
     mlflow.MlflowClient(hooked_mlflow.url).delete_registered_model_alias("flights", "champion")
     wait_for(lambda: serving.get("/ready").status_code == 503, "its end")
 
