@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
+from services.serving.catalog import Served, Target
 from services.serving.errors import RequestError, shown
 from services.serving.fields import Column, Field
 from services.serving.json_body import decode
@@ -17,6 +18,7 @@ from services.serving.queries import Outputs, Query, checked_id, checked_time
 from services.serving.raw_tensors import read_raw
 from services.serving.signature import Columns, Signature
 
+SERVER = {"name": "relay", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
 Write = Callable[[str, NDArray[Any]], dict[str, Any]]  # an output's name and array: its JSON
 
 
@@ -107,6 +109,19 @@ def chosen(query: Query, outputs: Outputs) -> Outputs:
     if not query.wanted_outputs:
         return outputs
     return {name: array for name, array in outputs.items() if name in query.wanted_outputs}
+
+
+def describe_model(served: Served, target: Target) -> dict[str, Any]:
+    """Describe a model: its versions here, and the target's inputs and outputs."""
+    ref, model = target.predictor.ref, target.predictor.model
+    return {
+        "name": ref.model,
+        "versions": sorted({predictor.ref.version for predictor in served.values()}, key=int),
+        "platform": model.platform,
+        "inputs": [describe(field) for field in model.signature.fields.values()],
+        "outputs": [output.describe() for output in model.outputs],
+        "parameters": {"version": ref.version, "run_id": model.origin.run_id},
+    }
 
 
 def describe(field: Field) -> dict[str, Any]:
