@@ -16,9 +16,10 @@ from rich.console import Console
 from tests.load.contenders import ALL
 from tests.load.figures import Bench, read, write
 from tests.load.generators import want_wrk
-from tests.load.measuring import Measuring, register
+from tests.load.measuring import Measuring
 from tests.load.plot import draw
 from tests.load.processes import BenchError, give_way, two_cores
+from tests.load.registry import register
 from tests.load.rounds import Rounds
 from tests.load.show import show
 from tests.programs import mlflow_server

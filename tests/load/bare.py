@@ -1,4 +1,4 @@
-"""The bare HTTP server: a folder of answers and a port in, each answered as it is, unread, out.
+"""The bare HTTP server: a folder of answers and a port in; those answers, whatever is asked, out.
 
 It does the least that a server can: take a connection, read the body, write an answer of the right
 size. What ours falls short of its requests a second is what the work itself costs.

@@ -5,17 +5,13 @@ twelve raw columns, strings and numbers, -> `probability` float32 [rows] by a ne
 behind encoders that are in the graph.
 """
 
-import logging
-from collections.abc import Iterable
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-import pandas as pd
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 WIDTH, HIDDEN = 16, (128, 64)
@@ -78,41 +74,11 @@ def table_rows(rows: int, seed: int) -> dict[str, Any]:
     return {**words, **whole, **real}
 
 
-def answers(model: onnx.ModelProto, columns: dict[str, Any]) -> list[float]:
+def answers(model: onnx.ModelProto, columns: Mapping[str, Any]) -> list[float]:
     """Compute what must be answered, a number a row."""
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    numbers: list[float] = session.run(None, columns)[0].ravel().tolist()
+    numbers: list[float] = session.run(None, dict(columns))[0].ravel().tolist()
     return numbers
-
-
-def register(url: str, name: str, model: onnx.ModelProto, columns: dict[str, Any]) -> str:
-    """Register a version at this MLflow, with rows as its example. Gives its number."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
-
-    if name == "tensor":
-        inputs = Schema([TensorSpec(np.dtype("float32"), (-1, WIDTH), "x")])
-        outputs = Schema([TensorSpec(np.dtype("float32"), (-1, 1), "y")])
-        example: Any = columns
-    else:
-        kinds = {**dict.fromkeys(WORDS, "string"), **dict.fromkeys(WHOLE, "long")}
-        inputs = Schema([ColSpec(kinds.get(column, "double"), column) for column in COLUMNS])
-        outputs = Schema([ColSpec("double", "probability")])
-        example = pd.DataFrame(columns).astype(dict.fromkeys(REAL, "float64"))
-    mlflow.set_tracking_uri(url)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    chatter = StringIO()  # of what it has done and is about to do; what fails is raised
-    with redirect_stdout(chatter), redirect_stderr(chatter), mlflow.start_run():
-        info = mlflow.onnx.log_model(
-            model,
-            name="model",
-            signature=ModelSignature(inputs, outputs),
-            input_example=example,
-            registered_model_name=name,
-            pip_requirements=["onnxruntime"],
-        )
-    return str(info.registered_model_version)
 
 
 def _network(given: str, out: str, width: int, seed: int) -> tuple[list[NodeProto], dict[str, Any]]:

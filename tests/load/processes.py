@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,15 +73,22 @@ class Server:
 
         From /proc/<pid>/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
         """
-        times = [process.cpu_times() for process in self._processes()]
-        return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+        return self._sum(lambda process: sum(process.cpu_times()[:4]))
 
     def memory_mb(self) -> float:
         """Give its memory in 10^6 bytes: PSS, where what is shared counts by its part."""
-        return sum(process.memory_full_info().pss for process in self._processes()) / 1e6
+        return self._sum(lambda process: process.memory_full_info().pss) / 1e6
 
-    def _processes(self) -> list[psutil.Process]:
+    def family(self) -> list[psutil.Process]:
+        """Give all of its processes."""
         return [self.root, *self.root.children(recursive=True)]
+
+    def _sum(self, figure: Callable[[psutil.Process], float]) -> float:
+        total = 0.0
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                total += figure(process)
+        return total
 
 
 @contextmanager
@@ -136,7 +143,7 @@ def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
 def _end(server: Server) -> None:
     """End all of it; what does not end in time is killed."""
     with suppress(psutil.NoSuchProcess):
-        family = server._processes()
+        family = server.family()
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
