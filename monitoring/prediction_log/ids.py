@@ -93,7 +93,7 @@ class IdTable(NamedTuple):
 @functools.lru_cache(maxsize=_MAPPED)
 def read_table(path: Path) -> IdTable:
     """Map a table into memory. Raises FileNotFoundError, or ValueError where it is torn."""
-    content = np.memmap(path, np.uint8, mode="r")
+    content = np.asarray(np.memmap(path, np.uint8, mode="r"))
     count, rest = divmod(len(content), _ENTRY)
     if rest:
         raise ValueError(f"{path} holds {len(content)} bytes, no table of entries of {_ENTRY}")
@@ -160,16 +160,17 @@ class KnownIds:
         return set(wanted) - {wanted[each] for each in missing}
 
     def _tables(self, own_segment: Path | None) -> Iterator[IdTable]:
-        names = [path.name for path in self._folder.iterdir()] if self._folder.exists() else []
-        tables = {name.removesuffix(".ids") for name in names if name.endswith(".ids")}
-        segments = {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)} - tables
-        paths = {self._folder / f"{stem}{SUFFIX}" for stem in segments} - {own_segment}
-        self._followed = {path: self._followed.get(path) or _Followed(path) for path in paths}
+        files = list(self._folder.iterdir()) if self._folder.exists() else []
+        tables = {path.stem: path for path in files if path.suffix == ".ids"}
+        segments = {path for path in files if path.suffix == SUFFIX and path.stem not in tables}
+        self._followed = {
+            path: self._followed.get(path) or _Followed(path) for path in segments - {own_segment}
+        }
         for followed in self._followed.values():
             yield from followed.catch_up()
-        for stem in sorted(tables, reverse=True):
+        for _, path in sorted(tables.items(), reverse=True):
             try:
-                yield read_table(self._folder / f"{stem}.ids")
+                yield read_table(path)
             except FileNotFoundError:
                 continue  # its time was over
             except ValueError as error:  # torn by a power failure; sealing writes it anew

@@ -57,7 +57,7 @@ class SealedFile:
 def list_sealed(folder: Path) -> dict[str, SealedFile]:
     """Find the Parquet files of a folder, by their segment, oldest first."""
     found = {}
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    for path in sorted(folder.glob(f"*~*~*{SUFFIX}")):
         segment, first, last = path.name.removesuffix(SUFFIX).split("~")
         found[segment] = SealedFile(path, segment, _parse(first), _parse(last))
     return found

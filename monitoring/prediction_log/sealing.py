@@ -25,13 +25,11 @@ def seal(root: Path, model: str) -> int:
     Takes as much memory as the largest segment. Several may seal at once. Raises DamagedLogError,
     and ValueError where a feature or an output has the name of another column.
     """
-    folder = root / model / PREDICTIONS
     count = 0
-    for path in list_segments(folder):
+    for path in list_segments(root / model / PREDICTIONS):
         with locked(path) as ended:
             if ended:
-                if path.stem not in list_sealed(folder):
-                    _convert(path)
+                _convert(path)  # who was killed before the next line: again, to the same file
                 path.unlink()
                 count += 1
     return count

@@ -430,6 +430,8 @@ def test_the_monitor_finds_planted_drift_and_keeps_the_evidence(
     (html,) = (name for name in files if name.endswith(".html"))
     assert (settings.evidently_workspace / "html/flights" / html).exists()
     assert run.report_url == said["report_url"]
+    kept = {path.suffix for path in (settings.prediction_log / "flights/predictions").iterdir()}
+    assert kept == {".parquet", ".ids"}, "what serving had closed is sealed"
     report = str(run.report_url).rpartition("/")[2]
     assert list(settings.evidently_workspace.glob(f"*/snapshots/{report}.json"))
 

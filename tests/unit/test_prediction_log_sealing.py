@@ -36,6 +36,30 @@ def kill(event, arguments):
 sys.addaudithook(kill)
 seal(pathlib.Path(root), "flights")
 """
+SEALED_BETWEEN = """
+import itertools, pathlib, sys
+from monitoring.prediction_log import PredictionLog
+from monitoring.prediction_log.sealing import seal
+from tests.prediction_records import MODEL, read, record
+root, steps = None, 0
+def meanwhile(event, arguments):
+    global steps
+    if steps and event in ("os.scandir", "open") and str(arguments[0]).startswith(str(root)):
+        steps -= 1
+        if steps == 0:
+            print(event, seal(root, MODEL))
+sys.addaudithook(meanwhile)
+for steps_before in itertools.count(1):
+    root = pathlib.Path(sys.argv[1]) / str(steps_before)
+    log = PredictionLog(root)
+    log.append([record("a"), record("b", rows=2)])
+    log.close()
+    steps = steps_before
+    rows = sorted(row.id for row in read(root))
+    if steps:
+        break
+    assert rows == ["a", "b/0", "b/1"], (steps_before, rows)
+"""
 
 
 def folder(root: Path) -> Path:
@@ -83,6 +107,14 @@ def test_killed_at_any_step_nothing_is_lost_or_twice(tmp_path: Path) -> None:
     assert told.count("os.rename") == 2
     assert told.count("os.remove") == 1
     assert told.count("open") >= 4
+
+
+def test_sealed_at_any_step_of_a_reader_every_row_is_seen_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SEALED_BETWEEN, tmp_path]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.splitlines()) == {"os.scandir 1", "open 1"}
+    assert len(done.stdout.splitlines()) >= 3, "two listings, and the segment"
 
 
 def test_who_listed_before_it_was_sealed_reads_it_all_the_same(tmp_path: Path) -> None:
