@@ -10,6 +10,8 @@ import secrets
 from pathlib import Path
 
 ADMIN = "admin"
+MLFLOW_WEBHOOKS = "mlflow-webhooks"  # MLflow keeps its webhooks' secrets encrypted with it
+REGISTRY_EVENTS = "registry-events"  # MLflow signs with it what it tells serving
 
 
 def keep(folder: Path) -> None:
@@ -20,6 +22,8 @@ def keep(folder: Path) -> None:
     _once(folder / "airflow-session", secrets.token_hex(32))
     _once(folder / "airflow-fernet", base64.urlsafe_b64encode(os.urandom(32)).decode())
     _once(folder / "airflow-passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(12)}))
+    _once(folder / MLFLOW_WEBHOOKS, base64.urlsafe_b64encode(os.urandom(32)).decode())
+    _once(folder / REGISTRY_EVENTS, secrets.token_hex(32))
 
 
 def airflow_password(folder: Path) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.embedded.credentials import ADMIN
+from services.embedded.credentials import ADMIN, REGISTRY_EVENTS
 from services.embedded.settings import HOST, Embedded
 
 MARK = "RELAY_PLATFORM"  # which platform a process belongs to: how a stray one is found
@@ -56,6 +56,7 @@ def _ours(settings: Embedded) -> dict[str, str]:
         "RELAY_COMMAND": str(Path(sys.executable).with_name("relay")),
         **{f"RELAY_{name.upper()}_URL": settings.url(name) for name in served},
         **{f"RELAY_{name.upper()}_PORT": str(settings.port(name)) for name in served},
+        "RELAY_SERVING_WEBHOOK_SECRET_FILE": str(settings.home / "secrets" / REGISTRY_EVENTS),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.embedded import credentials, preflight, programs, scrape, strays
+from services.embedded import credentials, hook, preflight, programs, scrape, strays
 from services.embedded.environment import shared
 from services.embedded.health import Progress, await_all
 from services.embedded.holding import held
@@ -74,6 +74,8 @@ def start(
         try:
             supervisor.start(chosen, shared(settings, os.environ))
             await_all(settings, supervisor, chosen, progress)
+            if {"mlflow", "serving"} <= {program.name for program in chosen}:
+                hook.hang(settings, home / "secrets" / credentials.REGISTRY_EVENTS)
             yield Platform(settings, supervisor, tuple(chosen), without)
         finally:
             supervisor.stop(STOPPING)

@@ -4,8 +4,15 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.embedded.credentials import MLFLOW_WEBHOOKS
 from services.embedded.settings import HOST, Embedded
 
+# exports its first argument, the content of the file that is the second, and runs the others
+WITH_SECRET = ("sh", "-c", 'export "$1=$(cat "$2")"; shift 2; exec "$@"', "with-secret")
+WEBHOOKS = {  # to us: on the loopback address, without TLS
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+}
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # the cores are for training and Airflow's tasks
 
 
@@ -37,8 +44,9 @@ def mlflow(settings: Embedded) -> Program:
     store = ("--backend-store-uri", f"sqlite:///{home}/mlflow.db")
     artifacts = ("--serve-artifacts", "--artifacts-destination", str(home / "artifacts"))
     listen = ("--host", HOST, "--port", str(settings.mlflow_port), "--workers", "1")
-    command = (_here("mlflow"), "server", *listen, *store, *artifacts)
-    return Program("mlflow", command, "mlflow", "/health", environment=ONE_THREAD)
+    key = ("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", str(settings.home / "secrets" / MLFLOW_WEBHOOKS))
+    command = (*WITH_SECRET, *key, _here("mlflow"), "server", *listen, *store, *artifacts)
+    return Program("mlflow", command, "mlflow", "/health", environment=ONE_THREAD | WEBHOOKS)
 
 
 def airflow(settings: Embedded) -> list[Program]:

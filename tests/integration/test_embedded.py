@@ -224,3 +224,16 @@ def test_a_second_start_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     with start(settings, leave_out=leave_out):
         kept = httpx.get(f"{url}/get-by-name", params={"experiment_name": "kept"})
     assert kept.status_code == httpx.codes.OK
+
+
+def test_the_registry_tells_serving_at_once_after_a_second_start_too(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path / "home")
+    names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
+    leave_out = dict.fromkeys((*names, "airflow-migrate", "evidently", "exporter"), "not asked")
+    url = f"{settings.url('mlflow')}/api/2.0/mlflow/webhooks"
+    for _ in range(2):
+        with start(settings, leave_out=leave_out):
+            (hung,) = httpx.get(url).json()["webhooks"]
+            assert hung["url"] == settings.url("serving") + "/v1/registry-events"
+            told = httpx.post(f"{url}/{hung['webhook_id']}/test", json={}, timeout=30).json()
+            assert told["result"]["response_status"] == httpx.codes.ACCEPTED

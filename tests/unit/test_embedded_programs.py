@@ -67,7 +67,7 @@ def test_no_secret_is_in_the_environment_or_in_a_command(settings: Embedded) -> 
     secrets.append(credentials.airflow_password(folder))
     said = [json.dumps(shared(settings, {}))]
     said += [" ".join(program.command) for program in programs(settings, None)]
-    assert len(secrets) == 5
+    assert len(secrets) == 7
     assert not [secret for secret in secrets for text in said if secret in text]
 
 
