@@ -1,6 +1,7 @@
 """`python -m services.serving`: the environment in, a server out."""
 
 import logging
+import os
 import sys
 
 import uvloop
@@ -12,16 +13,18 @@ from services.serving.settings import Settings
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; 1 where it cannot listen or keep its cache."""
+    """Serve until SIGTERM or SIGINT; 1 where it cannot listen, keep its cache or be asked."""
     log_as_json()
     settings = Settings()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # half of all series
     try:
-        uvloop.run(serve(settings))
+        answered_all = uvloop.run(serve(settings))
     except (OSError, ValueError) as error:
         fields = {"host": settings.serving_host, "port": settings.serving_port, "error": str(error)}
         logging.getLogger(__name__).error("cannot serve", extra=fields)
         return 1
+    if not answered_all:
+        os._exit(1)  # a model that still computes would be waited for
     return 0
 
 

@@ -1,108 +1,88 @@
-"""HTTP in, answers out: reads the body within its limit, routes, and gives every refusal a face.
+"""HTTP in, answers out: the boundary. Finds the route, reads the body, gives every refusal a face.
 
 An RSGI application (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md).
 """
 
-import logging
 import time
-from typing import Any
 
-import msgspec
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 
+from services.serving import refusals
+from services.serving.auth import Tokens
+from services.serving.bodies import Bodies
+from services.serving.endpoints.health import Health
 from services.serving.errors import RequestError
+from services.serving.exchange import Reply, Request
 from services.serving.metrics import Metrics
-from services.serving.routes import Reply, Request, Routes, protocol_of
-
-_log = logging.getLogger(__name__)
+from services.serving.routes import Routes
 
 
 class App:
-    """The boundary: what happens inside comes out as an answer, never as a stack trace."""
+    """What happens inside comes out as an answer, never as a stack trace."""
 
-    def __init__(self, routes: Routes, metrics: Metrics, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        bodies: Bodies,
+        tokens: Tokens | None,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
         self._routes = routes
+        self._bodies = bodies
+        self._tokens = tokens
+        self._health = health
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request."""
         started = time.perf_counter()
-        protocol = protocol_of(scope.path)
-        self._metrics.in_flight.inc()
+        metrics = self._metrics
+        metrics.open_requests += 1
+        request = Request(scope.method, scope.path, scope.query_string, scope.headers)
         try:
-            reply = await self._answer(scope, proto, protocol)
+            reply = await self._reply(request, proto)
+            if self._health.leaving:
+                reply.headers = (*reply.headers, ("connection", "close"))
             proto.response_bytes(reply.status, reply.headers, reply.body)
         except ProtocolClosed:  # the client has gone away
-            self._metrics.errors.labels(protocol, "client_gone").inc()
+            metrics.errors.labels(request.protocol, "client_gone").inc()
             return
         finally:
-            self._metrics.in_flight.dec()
-        self._metrics.requests.labels(protocol, reply.model, str(reply.status)).inc()
-        if reply.model:
-            seconds = time.perf_counter() - started
-            self._metrics.latency.labels(protocol, reply.model).observe(seconds)
+            metrics.open_requests -= 1
+        metrics.count(request.protocol, reply.model, reply.status).inc()
+        if reply.timer:
+            reply.timer.observe(time.perf_counter() - started)
         if reply.afterwards:
             reply.afterwards()
 
-    async def _answer(self, scope: Scope, proto: HTTPProtocol, protocol: str) -> Reply:
+    async def _reply(self, request: Request, proto: HTTPProtocol) -> Reply:
         try:
-            _refuse_foreign_page(scope)
-            body = await self._body(scope, proto) if scope.method == "POST" else b""
-            request = Request(scope.method, scope.path, scope.query_string, scope.headers, body)
-            return await self._routes.answer(request)
+            route, given = self._routes.find(request)
+            _refuse_foreign_page(request)
+            if self._tokens and not route.public:
+                self._tokens.check(request.headers.get("authorization"))
+            if request.method == "POST":
+                request.body = await self._bodies.read(request, proto)
+            return await route.handler(request, *given)
         except RequestError as error:
-            kind = "refused" if error.status < 500 else "unavailable"
-            return self._refuse(scope, protocol, error, kind)
+            return self._refuse(request, error)
         except ProtocolClosed:
             raise
-        except Exception:  # noqa: BLE001  the boundary: the log learns all, the client nothing
-            _log.exception("a request failed", extra={"path": scope.path})
-            return self._refuse(scope, protocol, RequestError(500, "internal error"), "failed")
+        except Exception as error:  # noqa: BLE001  the boundary: the log learns all, the client nothing
+            return self._refuse(request, refusals.failure(error))
 
-    def _refuse(self, scope: Scope, protocol: str, error: RequestError, kind: str) -> Reply:
-        self._metrics.errors.labels(protocol, kind).inc()
-        fields = {"path": scope.path, "status": error.status, "error": error.message}
-        if error.status >= 500 and error.__cause__:  # ours, and not for the client
-            fields["cause"] = str(error.__cause__)
-        _log.info("refused", extra=fields)
-        if protocol == "mlflow":
-            code = "BAD_REQUEST" if error.status < 500 else "TEMPORARILY_UNAVAILABLE"
-            content: dict[str, Any] = {"error_code": code, "message": error.message}
-        else:
-            content = {"error": error.message}
-        if error.field is not None:
-            content["field"] = error.field
-        return Reply(msgspec.json.encode(content), status=error.status)
-
-    async def _body(self, scope: Scope, proto: HTTPProtocol) -> bytes:
-        """Read a body; one that is too large is refused before it is read, or on the way."""
-        limit = self._max_body_bytes
-        length = scope.headers.get("content-length")
-        if length is not None:
-            if int(length) > limit:
-                raise _too_large(f"{length} bytes", limit)
-            whole: bytes = await proto()
-            return whole
-        body = bytearray()
-        async for chunk in proto:
-            body += chunk
-            if len(body) > limit:
-                raise _too_large("more", limit)
-        return bytes(body)
+    def _refuse(self, request: Request, error: RequestError) -> Reply:
+        return refusals.reply(request, error, refusals.record(request, error, self._metrics))
 
 
-def _too_large(size: str, limit: int) -> RequestError:
-    return RequestError(413, f"the body has {size}, want at most {limit} bytes: send fewer rows")
-
-
-def _refuse_foreign_page(scope: Scope) -> None:
+def _refuse_foreign_page(request: Request) -> None:
     """A page that a person has open elsewhere may not post here through their browser.
 
     Browsers say where a page is from; programs do not. (https://fetch.spec.whatwg.org/#origin-header)
     """
-    origin = scope.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != scope.headers.get("host"):
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
         raise RequestError(
             403, f"a page of {origin!r} may not ask: only programs, and our own pages"
         )

@@ -1,20 +1,29 @@
 """What a client did wrong, in words that name the field, the value and what is wanted."""
 
+from collections.abc import Mapping
+
 
 class RequestError(Exception):
     """A refusal with an HTTP status; `message` goes to the client, so it holds no secret.
 
-    `retry_after` says in how many seconds it is worth to ask again.
+    `retry_after` says in how many seconds it is worth to ask again; `headers` go along over HTTP.
     """
 
     def __init__(
-        self, status: int, message: str, field: str | None = None, *, retry_after: int | None = None
+        self,
+        status: int,
+        message: str,
+        field: str | None = None,
+        *,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.field = field
         self.retry_after = retry_after
+        self.headers = headers or {}
 
 
 class LoadError(Exception):

@@ -4,6 +4,7 @@ Labels are bounded: models, roles and versions that are served, protocols, kinds
 """
 
 import time
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -41,11 +42,15 @@ class Metrics:
         self.latency = Histogram(
             prefix + "request_duration_seconds",
             "From a request's headers to its answer",
-            ["protocol", "model"],
+            ["protocol", "model", "version", "role"],
             buckets=_SECONDS,
             registry=to,
         )
-        self.in_flight = Gauge(prefix + "in_flight", "Requests being answered", registry=to)
+        in_flight = Gauge(prefix + "in_flight", "Requests being answered", registry=to)
+        self.open_requests = 0
+        in_flight.set_function(lambda: self.open_requests)
+        self.count = cache(self.requests.labels)  # to look a series up costs more than to count
+        self.timer = cache(self.latency.labels)
         self.predictions = Counter(
             prefix + "predictions", "Predicted rows", ["model", "version", "role"], registry=to
         )
@@ -56,7 +61,9 @@ class Metrics:
             buckets=_ROWS,
             registry=to,
         )
-        self.labels = Counter(prefix + "labels", "Labels taken", ["model"], registry=to)
+        self.labels = Counter(
+            prefix + "labels", "Labels taken", ["model", "prediction"], registry=to
+        )
         self.log_failures = Counter(
             prefix + "prediction_log_failures",
             "Writes the prediction log did not take; what they were for was not answered",

@@ -2,37 +2,53 @@
 
 import asyncio
 import logging
-import signal
 import socket
-from contextlib import suppress
+from typing import NoReturn
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from monitoring.prediction_log import PredictionLog
 from services.serving.app import App
+from services.serving.auth import Tokens
+from services.serving.bodies import Bodies
 from services.serving.cache import Cache
 from services.serving.catalog import Catalog
+from services.serving.endpoints.about import About
+from services.serving.endpoints.asking import Asking
+from services.serving.endpoints.events import Events
+from services.serving.endpoints.health import Health
+from services.serving.endpoints.labels import Labels
+from services.serving.endpoints.mlflow import Scoring
+from services.serving.endpoints.v2 import V2
 from services.serving.loader import Loader
 from services.serving.metrics import Metrics
 from services.serving.predictor import Limits
 from services.serving.registry import Registry
-from services.serving.routes import Routes
+from services.serving.routes import Routes, table
 from services.serving.settings import Settings
 from services.serving.shadow import Shadow
+from services.serving.stopping import serve_until_told
 from services.serving.watcher import Watcher
 from services.serving.webhook import Webhook, read_secret
 
 _MOST_CONNECTIONS = 10_000  # open at once, idle ones too; more wait to be accepted
+_HEADER_BYTES = 64 * 1024
+_HEADER_MILLISECONDS = 30_000
+_LOOK_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings) -> bool:
     """Serve until told to stop; then answer what has come in, and write what is in the shadow.
 
-    Raises OSError where it cannot listen or keep its cache, ValueError for an empty secret.
+    False where requests had to be given up.
+
+    Raises OSError where it cannot listen or keep its cache, ValueError for a wrong file of secrets.
     """
     _want_port(settings.serving_host, settings.serving_port)
+    tokens = Tokens(settings.serving_tokens_file) if settings.serving_tokens_file else None
     metrics = Metrics()
     catalog = Catalog(metrics)
     log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
@@ -51,25 +67,45 @@ async def serve(settings: Settings) -> None:
     secret = settings.serving_webhook_secret_file
     webhook = Webhook(read_secret(secret), watcher.wake) if secret else None
     await watcher.restore()
-    routes = Routes(catalog, log, shadow, metrics, webhook)
-    app = App(routes, metrics, settings.serving_max_body_bytes)
+    health = Health(catalog)
+    asking = Asking(catalog, shadow, metrics)
+    routes = table(
+        V2(asking),
+        Scoring(asking),
+        Labels(catalog, log, metrics),
+        health,
+        About(metrics),
+        Events(webhook) if webhook else None,
+    )
+    bodies = Bodies(settings.serving_max_body_bytes, settings.serving_body_seconds)
+    app = App(Routes(routes), bodies, tokens, health, metrics)
     server = _server(app, settings)
-    watching = asyncio.create_task(watcher.watch())
-    watching.add_done_callback(lambda task: task.cancelled() or server.stop())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
     address = {"host": settings.serving_host, "port": settings.serving_port}
     _log.info("serving", extra=address)
     try:
-        await server.serve()
+        async with asyncio.TaskGroup() as background:
+            beside = [watcher.watch(), _look_after(bodies, tokens, log)]
+            tasks = [background.create_task(each) for each in beside]
+            times = settings.serving_leave_seconds, settings.serving_stop_seconds
+            answered_all = await serve_until_told(server, health, *times)
+            for task in tasks:
+                task.cancel()
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
         await registry.close()
         shadow.close()
         log.close()
-        _log.info("stopped")
+    _log.info("stopped")
+    return answered_all
+
+
+async def _look_after(bodies: Bodies, tokens: Tokens | None, log: PredictionLog) -> NoReturn:
+    """Do what is done now and then."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        bodies.hurry()
+        if tokens:
+            tokens.refresh()
+        await asyncio.to_thread(log.rotate)
 
 
 def _want_port(host: str, port: int) -> None:
@@ -89,5 +125,9 @@ def _server(app: App, settings: Settings) -> Server:
         websockets=False,
         backlog=1024,
         backpressure=_MOST_CONNECTIONS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=_HEADER_MILLISECONDS, max_buffer_size=_HEADER_BYTES
+        ),
         log_enabled=False,
     )

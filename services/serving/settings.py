@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -35,6 +35,18 @@ class Settings(BaseSettings):
         default=60.0, description="longest wait between two tries of a version that does not load"
     )
     serving_max_body_bytes: PositiveInt = 16 * 2**20
+    serving_body_seconds: PositiveFloat = Field(
+        default=30.0, description="a body that takes longer to come is answered with 408"
+    )
+    serving_leave_seconds: NonNegativeFloat = Field(
+        default=1.0, description="told to stop: not ready, but still listening, for balancers"
+    )
+    serving_stop_seconds: PositiveFloat = Field(
+        default=20.0, description="then: until requests that have not been answered are given up"
+    )
+    serving_tokens_file: Path | None = Field(
+        default=None, description="bearer tokens, one a line; none: whoever reaches it may ask"
+    )
     serving_max_batch_rows: PositiveInt = 1024
     serving_max_waiting_rows: PositiveInt = Field(
         default=16384, description="of one model; beyond it the answer is 503"

@@ -1,0 +1,41 @@
+"""A request as the endpoints see it, and the reply they give: the two ends of every exchange."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+from granian.rsgi import Headers as GivenHeaders
+from prometheus_client import Histogram
+
+Protocol = Literal["v2", "mlflow", "relay", "grpc", "none"]  # none: nothing is at that path
+Headers = tuple[tuple[str, str], ...]
+JSON: Headers = (("content-type", "application/json"),)
+encode_json = msgspec.json.Encoder().encode
+
+
+class Request(msgspec.Struct):
+    """`protocol` and `body` are known once the request has been routed and read."""
+
+    method: str
+    path: str
+    query: str
+    headers: GivenHeaders | Mapping[str, str]
+    protocol: Protocol = "none"
+    body: bytes = b""
+
+    @property
+    def id(self) -> str | None:
+        """The id that the client gave along, unchecked."""
+        given: str | None = self.headers.get("x-request-id")
+        return given
+
+
+class Reply(msgspec.Struct):
+    """What goes to the client; `timer` takes its seconds, `afterwards` is done once it has gone."""
+
+    body: bytes
+    model: str = ""
+    status: int = 200
+    headers: Headers = JSON
+    timer: Histogram | None = None
+    afterwards: Callable[[], None] | None = None
