@@ -16,8 +16,8 @@ def show(bench: Bench, console: Console) -> None:
         console.print(table)
     if bench.others() > QUIET:
         console.print(
-            f"\nthe machine was not quiet: others took up to {bench.others():.0%} of the server's core: "
-            "measure again (what is by CPU suffers least)"
+            f"\nthe machine was not quiet: others took up to {bench.others():.0%} of the server's "
+            "core: measure again (what is by CPU suffers least)"
         )
     for server, why in bench.not_run.items():
         console.print(f"\nnot run: {server}: {why}", markup=False, highlight=False)
