@@ -1,4 +1,4 @@
-"""Row ids in, which of them were answered out: a small sorted table beside every segment.
+"""Row ids in, hashes out: a small sorted table of the requests of a segment, beside it.
 
 `<segment>.ids` holds, for every request in the segment, a 64-bit hash (sorted) and then, in the
 same order, its number of rows (32 bits). It is derived: lost or never written, it is made again
@@ -8,28 +8,19 @@ from the segment.
 from __future__ import annotations
 
 import functools
-import logging
 import os
-import threading
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
-
-from monitoring.prediction_log.frames import DamagedLogError, Reader
-from monitoring.prediction_log.segments import SUFFIX, locked
 
 _CHUNK = 2**14  # requests that are sorted together while a segment is open: half a millisecond
 _ENTRY = 12  # bytes
 _MAPPED = 4096  # tables kept mapped; the kernel allows a process 65,530 mappings
-_log = logging.getLogger(__name__)
 
 
 def key_of(id: str, rows: int) -> int:  # noqa: A002
@@ -96,7 +87,7 @@ def read_table(path: Path) -> IdTable:
     content = np.asarray(np.memmap(path, np.uint8, mode="r"))
     count, rest = divmod(len(content), _ENTRY)
     if rest:
-        raise ValueError(f"{path} holds {len(content)} bytes, no table of entries of {_ENTRY}")
+        raise ValueError(f"{len(content)} bytes are no entries of {_ENTRY}")
     return IdTable(content[: 8 * count].view(np.uint64), content[8 * count :].view(np.uint32))
 
 
@@ -135,81 +126,3 @@ class NewIds:
 
     def _clear(self) -> None:
         self._keys, self._rows = array("Q"), array("I")
-
-
-class KnownIds:
-    """Which rows a model's log holds, all writers' segments together. For any number of threads."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._followed: dict[Path, _Followed] = {}
-        self._lock = threading.Lock()
-
-    def find(self, ids: Iterable[str], own: list[IdTable], own_segment: Path | None) -> set[str]:
-        """Look up row ids in what the caller has open, then on disk, newest first."""
-        wanted = list(dict.fromkeys(ids))
-        asked = [key_and_row(row_id) for row_id in wanted]
-        keys = np.array([key for key, _ in asked], np.uint64)
-        rows = np.array([row for _, row in asked], np.uint64)
-        missing = np.arange(len(wanted))
-        with self._lock:
-            for table in chain(own, self._tables(own_segment)):
-                missing = missing[~table.find(keys[missing], rows[missing])]
-                if not len(missing):
-                    break
-        return set(wanted) - {wanted[each] for each in missing}
-
-    def _tables(self, own_segment: Path | None) -> Iterator[IdTable]:
-        files = list(self._folder.iterdir()) if self._folder.exists() else []
-        tables = {path.stem: path for path in files if path.suffix == ".ids"}
-        segments = {path for path in files if path.suffix == SUFFIX and path.stem not in tables}
-        self._followed = {
-            path: self._followed.get(path) or _Followed(path) for path in segments - {own_segment}
-        }
-        for followed in self._followed.values():
-            yield from followed.catch_up()
-        for _, path in sorted(tables.items(), reverse=True):
-            try:
-                yield read_table(path)
-            except FileNotFoundError:
-                continue  # its time was over
-            except ValueError as error:  # torn by a power failure; sealing writes it anew
-                _log.error("%s", error)
-
-
-class _Request(msgspec.Struct, array_like=True):
-    id: str
-    rows: int
-
-
-_REQUESTS = Reader(_Request)
-
-
-class _Followed:
-    """A segment without a table: another writer's that is open, or one whose writer was killed."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._ids = NewIds()
-        self._damaged = False
-
-    def catch_up(self) -> list[IdTable]:
-        """Read what has come since; make its table if nothing more will."""
-        with suppress(FileNotFoundError), locked(self._path) as ended:
-            if not self._damaged:
-                self._read()
-            if ended and not self._damaged and (tables := self._ids.tables()):
-                IdTable.merge(tables).write(self._path)
-        return self._ids.tables()
-
-    def _read(self) -> None:
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            try:
-                for request in _REQUESTS.read(file, self._path):
-                    self._ids.add([(key_of(request.id, request.rows), request.rows)])
-            except DamagedLogError as error:  # the monitor fails on it; labels are taken meanwhile
-                self._damaged = True
-                _log.error("ids behind the damage are not known: %s", error)
-            self._offset = file.tell()

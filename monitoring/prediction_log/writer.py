@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitoring.prediction_log.frames import encode
-from monitoring.prediction_log.ids import IdTable, KnownIds, NewIds, key_of
+from monitoring.prediction_log.ids import IdTable, NewIds, key_of
+from monitoring.prediction_log.known import KnownIds
 from monitoring.prediction_log.records import Label, PredictionRecord
 from monitoring.prediction_log.segments import Segment, open_segment
 

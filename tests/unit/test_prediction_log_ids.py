@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitoring.prediction_log import PredictionLog
+from monitoring.prediction_log.frames import encode
 from monitoring.prediction_log.ids import IdTable, NewIds, key_and_row, key_of, may_hold
 from monitoring.prediction_log.sealing import seal
 from monitoring.prediction_log.segments import list_segments
@@ -57,6 +58,17 @@ def test_what_others_have_open_is_followed(tmp_path: Path) -> None:
     assert log.known(MODEL, ["a0", "a4", "b"]) == {"a0", "a4"}
 
 
+def test_what_another_is_just_writing_is_known_when_it_is_whole(tmp_path: Path) -> None:
+    other, log = PredictionLog(tmp_path), PredictionLog(tmp_path)
+    other.append([record("a")])
+    (segment,) = list_segments(folder(tmp_path))
+    frame = encode(record("b"))
+    for part, known in ((frame[:50], {"a"}), (frame[50:], {"a", "b"})):
+        with segment.open("ab") as file:
+            file.write(part)
+        assert log.known(MODEL, ["a", "b"]) == known
+
+
 def test_a_killed_writers_segment_gets_its_table_when_it_is_met(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", KILLED, tmp_path], check=False)
     assert ended.returncode == -signal.SIGKILL
@@ -90,7 +102,7 @@ def test_a_torn_table_is_no_reason_to_refuse_labels(
     segment.with_suffix(".ids").write_bytes(torn)
     reader = PredictionLog(tmp_path)
     assert reader.known(MODEL, ["a"]) == set()
-    assert ".ids" in caplog.text
+    assert f"{segment.stem}.ids is no table" in caplog.text
     seal(tmp_path, MODEL)
     assert reader.known(MODEL, ["a"]) == {"a"}
 

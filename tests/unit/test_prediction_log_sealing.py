@@ -110,7 +110,7 @@ def test_killed_at_any_step_nothing_is_lost_or_twice(tmp_path: Path) -> None:
 
 
 def test_sealed_at_any_step_of_a_reader_every_row_is_seen_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", SEALED_BETWEEN, tmp_path]
+    command = [sys.executable, "-c", SEALED_BETWEEN, str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.splitlines()) == {"os.scandir 1", "open 1"}
