@@ -108,11 +108,11 @@ def test_a_canary_that_turns_bad_is_found_though_it_was_good_for_long() -> None:
         trial.count("champion", 0.001)
         assert trial.count("canary", 0.001) is None, number
     assert trial.passed == 100 * LIMITS.min_requests
-    looks = 0
-    while trial.count("canary", None) is None:
+    bad = 0
+    while trial.count("canary", 0.001 if bad % 5 else None) is None:
         trial.count("champion", 0.001)
-        looks += 1
-        assert looks < 2 * LIMITS.min_requests
+        bad += 1
+        assert bad < 3 * LIMITS.min_requests
 
 
 def test_without_a_champion_to_compare_with_nothing_passes() -> None:
