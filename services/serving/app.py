@@ -10,6 +10,7 @@ from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 from services.serving import refusals
 from services.serving.auth import Tokens
 from services.serving.bodies import Bodies
+from services.serving.compression import WORTH_BYTES, compress
 from services.serving.endpoints.health import Health
 from services.serving.errors import RequestError
 from services.serving.exchange import Reply, Request
@@ -44,6 +45,8 @@ class App:
             reply = await self._reply(request, proto)
             if self._health.leaving:
                 reply.headers = (*reply.headers, ("connection", "close"))
+            if len(reply.body) >= WORTH_BYTES:
+                _compress(reply, request)
             proto.response_bytes(reply.status, reply.headers, reply.body)
         except ProtocolClosed:  # the client has gone away
             metrics.errors.labels(request.protocol, "client_gone").inc()
@@ -74,6 +77,13 @@ class App:
 
     def _refuse(self, request: Request, error: RequestError) -> Reply:
         return refusals.reply(request, error, refusals.record(request, error, self._metrics))
+
+
+def _compress(reply: Reply, request: Request) -> None:
+    body, encoding = compress(reply.body, request.headers.get("accept-encoding") or "")
+    if encoding:
+        reply.body = body
+        reply.headers = (*reply.headers, ("content-encoding", encoding))
 
 
 def _refuse_foreign_page(request: Request) -> None:

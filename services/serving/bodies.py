@@ -9,6 +9,7 @@ import time
 
 from granian.rsgi import HTTPProtocol
 
+from services.serving.compression import decompress
 from services.serving.errors import RequestError
 from services.serving.exchange import Request
 
@@ -25,17 +26,16 @@ class Bodies:
         self._late: set[_Task] = set()
 
     async def read(self, request: Request, proto: HTTPProtocol) -> bytes:
-        """Read a whole body. Raises RequestError (408, 413)."""
+        """Read a whole body. Raises RequestError (400, 408, 413, 415)."""
         length = request.headers.get("content-length")
         if length is not None and int(length) > self._max_bytes:  # HTTP has checked the number
             raise self._too_large(f"{length} bytes")
         task: _Task = asyncio.current_task()  # type: ignore[assignment]  # we are in one
         self._reading[task] = time.monotonic()
         try:
-            if length is None:
-                return await self._read_chunks(proto)
-            whole: bytes = await proto()
-            return whole
+            whole: bytes = await (self._read_chunks(proto) if length is None else proto())
+            encoding = request.headers.get("content-encoding")
+            return whole if encoding is None else decompress(whole, encoding, self._max_bytes)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise

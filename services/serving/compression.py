@@ -10,7 +10,7 @@ from services.serving.errors import RequestError, shown
 
 _WINDOWS = {"gzip": 31, "deflate": 15}  # zlib's wbits
 _FAST = 1
-_WORTH_BYTES = 16 * 1024  # a smaller answer is sooner sent as it is
+WORTH_BYTES = 16 * 1024  # a smaller answer is sooner sent as it is
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
@@ -36,7 +36,7 @@ def compress(body: bytes, accepted: str) -> tuple[bytes, str | None]:
     """Give an answer as a client accepts it, and the encoding; None where it stays plain."""
     choices = {choice.strip().lower() for choice in accepted.split(",")}
     name = next((name for name in _WINDOWS if name in choices), None)
-    if name is None or len(body) < _WORTH_BYTES:
+    if name is None or len(body) < WORTH_BYTES:
         return body, None
     stream = zlib.compressobj(_FAST, wbits=_WINDOWS[name])
     return stream.compress(body) + stream.flush(), name

@@ -18,7 +18,11 @@ from services.serving.queries import Outputs, Query, checked_id, checked_time
 from services.serving.raw_tensors import read_raw
 from services.serving.signature import Columns, Signature
 
-SERVER = {"name": "relay", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
+SERVER: dict[str, Any] = {
+    "name": "relay",
+    "version": "0.1.0",
+    "extensions": ["binary_tensor_data"],
+}
 Write = Callable[[str, NDArray[Any]], dict[str, Any]]  # an output's name and array: its JSON
 
 

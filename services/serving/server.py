@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import NoReturn
 
 from granian.constants import HTTPModes, Interfaces
@@ -10,6 +11,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from monitoring.prediction_log import PredictionLog
+from services.serving import openapi
 from services.serving.app import App
 from services.serving.auth import Tokens
 from services.serving.bodies import Bodies
@@ -74,16 +76,21 @@ async def serve(settings: Settings) -> bool:
         Scoring(asking),
         Labels(catalog, log, metrics),
         health,
-        About(metrics),
+        About(metrics, lambda: openapi.describe(routes, catalog)),
         Events(webhook) if webhook else None,
     )
     bodies = Bodies(settings.serving_max_body_bytes, settings.serving_body_seconds)
     app = App(Routes(routes), bodies, tokens, health, metrics)
     server = _server(app, settings)
-    address = {"host": settings.serving_host, "port": settings.serving_port}
+    address = {
+        "host": settings.serving_host,
+        "port": settings.serving_port,
+        "grpc_port": settings.serving_grpc_port,
+    }
     _log.info("serving", extra=address)
     try:
-        async with asyncio.TaskGroup() as background:
+        grpc = _grpc(asking, health, tokens, metrics, settings)
+        async with grpc, asyncio.TaskGroup() as background:
             beside = [watcher.watch(), _look_after(bodies, tokens, log)]
             tasks = [background.create_task(each) for each in beside]
             times = settings.serving_leave_seconds, settings.serving_stop_seconds
@@ -96,6 +103,20 @@ async def serve(settings: Settings) -> bool:
         log.close()
     _log.info("stopped")
     return answered_all
+
+
+def _grpc(
+    asking: Asking, health: Health, tokens: Tokens | None, metrics: Metrics, settings: Settings
+) -> AbstractAsyncContextManager[None]:
+    if not settings.serving_grpc_port:
+        return nullcontext()
+    from services.serving.grpc.server import GrpcServer  # 10 MB of memory
+    from services.serving.grpc.service import Service
+
+    limit = settings.serving_max_body_bytes
+    server = GrpcServer(Service(asking, health), tokens, metrics, limit)
+    address = settings.serving_host, settings.serving_grpc_port
+    return server.listening(*address, settings.serving_stop_seconds)
 
 
 async def _look_after(bodies: Bodies, tokens: Tokens | None, log: PredictionLog) -> NoReturn:

@@ -95,14 +95,6 @@ def test_a_wrong_path_is_not_found_and_a_wrong_method_is_named(
     assert ("there is nothing at" if status == 404 else "method: got") in response.json()["error"]
 
 
-def test_binary_tensors_are_refused_with_the_way_out(registry: str, serving: Program) -> None:
-    serves(serving, "1")
-    header = {"inference-header-content-length": "2"}
-    response = httpx.post(serving.url + INFER, content=b"{}\0\0\0\1", headers=header)
-    assert response.status_code == 400
-    assert "binary_data=False" in response.json()["error"]
-
-
 def test_invocations_answer_what_mlflow_answers(registry: str, serving: Program) -> None:
     import mlflow
 

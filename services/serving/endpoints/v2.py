@@ -3,10 +3,12 @@
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
 
-from services.serving import open_inference
+from services.serving import binary_tensors, open_inference
 from services.serving.endpoints.asking import Asking
-from services.serving.errors import RequestError
 from services.serving.exchange import Reply, Request, encode_json
+from services.serving.open_inference import InferRequest
+
+_BINARY = (("content-type", "application/octet-stream"),)
 
 
 class V2:
@@ -18,19 +20,22 @@ class V2:
 
     async def server(self, request: Request) -> Reply:
         """Describe the server."""
-        return Reply(b'{"name":"relay","version":"0.1.0","extensions":[]}')
+        return Reply(encode_json(open_inference.SERVER))
 
     async def infer(self, request: Request, model: str, version: str | None = None) -> Reply:
         """Answer rows. Raises RequestError."""
         target = self._catalog.find(model, version)
-        if "inference-header-content-length" in request.headers:
-            message = "binary tensors are not taken, want JSON: set binary_data=False in the client"
-            raise RequestError(400, message)
-        signature = target.predictor.model.signature
-        query = open_inference.read_query(request.body, signature, request.id)
+        asked = _read(request)
+        query = open_inference.build_query(asked, target.predictor.model.signature, request.id)
         outputs, by = await self._asking.ask(request, target, query)
-        content = open_inference.answer(query, outputs, model, by.predictor.ref.version)
-        return self._asking.reply(encode_json(content), by, query, "v2")
+        version = by.predictor.ref.version
+        binary = binary_tensors.binary_outputs(asked, outputs)
+        if not binary:
+            content = open_inference.answer(query, outputs, model, version)
+            return self._asking.reply(encode_json(content), by, query, "v2")
+        body, json_bytes = binary_tensors.answer(query, outputs, model, version, binary)
+        headers = (*_BINARY, (binary_tensors.HEADER, str(json_bytes)))
+        return self._asking.reply(body, by, query, "v2", headers)
 
     async def ready(self, request: Request, model: str, version: str | None = None) -> Reply:
         """Say that a model is served. Raises RequestError (404)."""
@@ -40,14 +45,12 @@ class V2:
     async def model(self, request: Request, model: str, version: str | None = None) -> Reply:
         """Describe a model: its versions here, inputs and outputs. Raises RequestError (404)."""
         target = self._catalog.find(model, version)
-        loaded = target.predictor.model
-        served = self._catalog.served(model).values()
-        content = {
-            "name": model,
-            "versions": sorted({predictor.ref.version for predictor in served}),
-            "platform": loaded.platform,
-            "inputs": [open_inference.describe(f) for f in loaded.signature.fields.values()],
-            "outputs": [output.describe() for output in loaded.outputs],
-            "parameters": {"version": target.predictor.ref.version, "run_id": loaded.origin.run_id},
-        }
-        return Reply(encode_json(content))
+        served = self._catalog.served(model)
+        return Reply(encode_json(open_inference.describe_model(served, target)))
+
+
+def _read(request: Request) -> InferRequest:
+    json_bytes = request.headers.get(binary_tensors.HEADER)
+    if json_bytes is None:
+        return open_inference.read_request(request.body)
+    return binary_tensors.read_request(request.body, json_bytes)

@@ -1,13 +1,16 @@
 """gRPC calls in, the service's answers out: every refusal is a status, never a stack trace."""
 
-import logging
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from services.serving import refusals
+from services.serving.auth import Tokens
 from services.serving.errors import RequestError
 from services.serving.exchange import Reply, Request
 from services.serving.grpc.service import Service
@@ -25,79 +28,89 @@ _STATUS = {
 }
 _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Method = Callable[[Request], Awaitable[Reply]]
-_log = logging.getLogger(__name__)
 
 
 class GrpcServer:
     """The boundary of gRPC, on a port of its own and the event loop of all."""
 
-    def __init__(self, service: Service, metrics: Metrics, max_message_bytes: int) -> None:
+    def __init__(
+        self, service: Service, tokens: Tokens | None, metrics: Metrics, max_message_bytes: int
+    ) -> None:
+        self._tokens = tokens
         self._metrics = metrics
         options = [
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.so_reuseport", 0),  # else another server may take the same port unseen
         ]
         self._server = grpc.aio.server(options=options)
-        methods: dict[str, _Method] = {
-            "ServerLive": service.server_live,
-            "ServerReady": service.server_ready,
-            "ModelReady": service.model_ready,
-            "ServerMetadata": service.server_metadata,
-            "ModelMetadata": service.model_metadata,
-            "ModelInfer": service.model_infer,
+        calls = {
+            "ServerLive": self._call("ServerLive", service.server_live, public=True),
+            "ServerReady": self._call("ServerReady", service.server_ready, public=True),
+            "ModelReady": self._call("ModelReady", service.model_ready),
+            "ServerMetadata": self._call("ServerMetadata", service.server_metadata),
+            "ModelMetadata": self._call("ModelMetadata", service.model_metadata),
+            "ModelInfer": self._call("ModelInfer", service.model_infer),
         }
-        handlers = {
-            name: grpc.unary_unary_rpc_method_handler(self._call(f"/{_SERVICE}/{name}", method))
-            for name, method in methods.items()
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            name: grpc.unary_unary_rpc_method_handler(call) for name, call in calls.items()
         }
         self._server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(_SERVICE, handlers)]
         )
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen. Raises OSError."""
+    @asynccontextmanager
+    async def listening(self, host: str, port: int, stop_seconds: float) -> AsyncIterator[None]:
+        """Answer meanwhile; then take no more calls and let those end that are there.
+
+        Raises OSError.
+        """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
             self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise OSError(f"gRPC cannot listen at {address}: is its port taken?") from error
         await self._server.start()
+        try:
+            yield
+        finally:
+            await self._server.stop(stop_seconds)
 
-    async def stop(self, seconds: float) -> None:
-        """Take no more calls, and give those that are there this long to end."""
-        await self._server.stop(seconds)
+    def _call(self, name: str, method: _Method, public: bool = False) -> Any:
+        """Stand between a method and its clients; a `public` one needs no token."""
+        path = f"/{_SERVICE}/{name}"
 
-    def _call(self, path: str, method: _Method) -> Any:
         async def call(body: bytes, context: _Context) -> bytes:
             started = time.perf_counter()
-            headers: Any = dict(context.invocation_metadata() or ())
-            self._metrics.in_flight.inc()
+            request = Request("POST", path, "", _headers(context), "grpc", body)
+            self._metrics.open_requests += 1
             try:
-                reply = await method(Request("POST", path, "", headers, "grpc", body))
+                if self._tokens and not public:
+                    self._tokens.check(request.headers.get("authorization"))
+                reply = await method(request)
             except RequestError as error:
-                return await self._refuse(path, error, context)
-            except Exception:  # noqa: BLE001  the boundary: the log learns all, the client nothing
-                _log.exception("a request failed", extra={"path": path})
-                return await self._refuse(path, RequestError(500, "internal error"), context)
+                return await self._refuse(request, error, context)
+            except Exception as error:  # noqa: BLE001  the boundary: the log learns all, the client nothing
+                return await self._refuse(request, refusals.failure(error), context)
             finally:
-                self._metrics.in_flight.dec()
-            self._metrics.requests.labels("grpc", reply.model, "200").inc()
+                self._metrics.open_requests -= 1
+            self._metrics.count("grpc", reply.model, 200).inc()
             if reply.timer:
                 reply.timer.observe(time.perf_counter() - started)
-            if afterwards := reply.afterwards:
-                context.add_done_callback(lambda _: afterwards())
+            if reply.afterwards:
+                asyncio.get_running_loop().call_soon(reply.afterwards)
             return reply.body
 
         return call
 
-    async def _refuse(self, path: str, error: RequestError, context: _Context) -> bytes:
-        kind = "refused" if error.status < 500 else "unavailable"
-        self._metrics.requests.labels("grpc", "", str(error.status)).inc()
-        self._metrics.errors.labels("grpc", "failed" if error.status == 500 else kind).inc()
-        fields = {"path": path, "status": error.status, "error": error.message}
-        _log.info("refused", extra=fields)
+    async def _refuse(self, request: Request, error: RequestError, context: _Context) -> bytes:
+        self._metrics.count("grpc", "", error.status).inc()
+        refusals.record(request, error, self._metrics)
         trailing: tuple[tuple[str, str], ...] = ()
         if error.retry_after is not None:  # what clients with a retry policy read
             trailing = (("grpc-retry-pushback-ms", str(error.retry_after * 1000)),)
         status = _STATUS.get(error.status, grpc.StatusCode.INTERNAL)
         return await context.abort(status, error.message, trailing)
+
+
+def _headers(context: _Context) -> Any:
+    return dict(context.invocation_metadata() or ())
