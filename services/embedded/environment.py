@@ -57,6 +57,7 @@ def _ours(settings: Embedded) -> dict[str, str]:
         **{f"RELAY_{name.upper()}_URL": settings.url(name) for name in served},
         **{f"RELAY_{name.upper()}_PORT": str(settings.port(name)) for name in served},
         "RELAY_SERVING_WEBHOOK_SECRET_FILE": str(settings.home / "secrets" / REGISTRY_EVENTS),
+        "RELAY_SERVING_GRPC_PORT": str(settings.serving_grpc_port),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -21,6 +21,7 @@ class Embedded(BaseSettings):
     airflow_port: int = 8080
     mlflow_port: int = 5000
     serving_port: int = 8000
+    serving_grpc_port: int = 8081
     evidently_port: int = 8001
     prometheus_port: int = 9090
     exporter_port: int = 9101
