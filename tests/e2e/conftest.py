@@ -22,7 +22,7 @@ from services.embedded.holding import holder
 from services.embedded.settings import ROOT, Embedded
 from tests.programs import free_port, wait_for
 
-PARTS = ("airflow", "mlflow", "serving", "evidently", "prometheus", "exporter")
+PARTS = ("airflow", "mlflow", "serving", "serving_grpc", "evidently", "prometheus", "exporter")
 MODEL = "flights"
 
 

@@ -19,7 +19,7 @@ from services.embedded.preflight import PlatformError
 from services.embedded.settings import ROOT, Embedded
 from tests.programs import wait_for
 
-PARTS = ("airflow", "mlflow", "serving", "evidently", "prometheus", "exporter")
+PARTS = ("airflow", "mlflow", "serving", "serving_grpc", "evidently", "prometheus", "exporter")
 
 pytestmark = [
     pytest.mark.timeout(600),

@@ -79,6 +79,7 @@ OURS = Contender(
         "RELAY_HOME": str(place.home),
         "RELAY_MLFLOW_URL": place.mlflow_url,
         "RELAY_SERVING_PORT": str(place.port),
+        "RELAY_SERVING_GRPC_PORT": "0",
     },
     health=("/v2/models/tensor/ready", "/v2/models/table/ready"),
     path="/v2/models/{model}/infer",
