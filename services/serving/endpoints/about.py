@@ -1,4 +1,7 @@
-"""What the server says of itself: where things are, its metrics."""
+"""What the server says of itself: where things are, its metrics and its description."""
+
+from collections.abc import Callable
+from typing import Any
 
 from services.serving.exchange import Reply, Request, encode_json
 from services.serving.metrics import Metrics
@@ -18,16 +21,17 @@ _LINKS = {
 class About:
     """For people who look around, and for Prometheus."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, describe: Callable[[], dict[str, Any]]) -> None:
         self._metrics = metrics
+        self._describe = describe
 
     async def index(self, request: Request) -> Reply:
         """Say where things are."""
         return Reply(encode_json(_LINKS))
 
     async def openapi(self, request: Request) -> Reply:
-        """Describe what is ours as OpenAPI does."""
-        return Reply(encode_json(_LINKS))
+        """Describe all that can be asked, as OpenAPI does."""
+        return Reply(encode_json(self._describe()))
 
     async def metrics(self, request: Request) -> Reply:
         """Give all metrics in Prometheus' text format."""
