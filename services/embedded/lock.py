@@ -50,6 +50,8 @@ def main() -> None:
     before = torch.read_text(encoding="utf-8") if torch.exists() else ""
     torch.write_text(torch_lock(found, before), encoding="utf-8")
     (LOCKS / "relay.txt").write_text(PINNED.sub("", ours), encoding="utf-8")
+    serving = compiled("pyproject.toml", "--extra", "serving", "--constraint", "locks/relay.txt")
+    (LOCKS / "serving.txt").write_text(serving, encoding="utf-8")
     (LOCKS / "airflow.txt").write_text(compiled("locks/airflow.in"), encoding="utf-8")
     (LOCKS / "build.txt").write_text(compiled("-setuptools"), encoding="utf-8")
     (LOCKS / "uv.txt").write_text(compiled("-uv"), encoding="utf-8")
