@@ -11,6 +11,7 @@ import httpx
 import mlflow
 import pytest
 
+from monitoring.prediction_log.reading import read_predictions
 from pipelines import canary, models
 from pipelines.exits import Refused
 from pipelines.policy import Canary
@@ -120,6 +121,11 @@ def test_keys_are_split_and_stay_where_they_are(
     assert {key: infer(serving, id=key)["model_version"] for key in KEYS} == split
     answered = serving.metric("relay_serving_predictions_total", role="challenger")
     assert answered == 4 * list(split.values()).count("2")
+    frame = read_predictions(tmp_path / "prediction-log", "flights").set_index("id")
+    roles = {"1": "champion", "2": "challenger"}
+    logged = frame[frame["role"] != "shadow"].loc[KEYS]
+    assert logged["version"].to_dict() == split
+    assert logged["role"].to_dict() == {key: roles[version] for key, version in split.items()}
 
     canary.start(stage.version(2), LIMITS, 0.5, stage.tracking)
     flies(serving, 0.5)

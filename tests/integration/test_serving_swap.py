@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from monitoring.prediction_log.reading import read_predictions
 from tests import programs
 from tests.bad_network import bad_network
 from tests.programs import ROOT, Program, wait_for
@@ -81,7 +82,9 @@ def test_a_hundred_swaps_under_load_fail_nothing_and_mix_nothing(
     assert answered == counted.total()
 
 
-def test_a_shadow_is_logged_and_never_returned(registry: str, serving: Program) -> None:
+def test_a_shadow_is_logged_and_never_returned(
+    registry: str, serving: Program, tmp_path: Path
+) -> None:
     set_alias(registry, "flights", "challenger", "2")
     serves(serving, "1")
     serves(serving, "2", "challenger")
@@ -92,6 +95,11 @@ def test_a_shadow_is_logged_and_never_returned(registry: str, serving: Program) 
     shadowed = {"version": "2", "role": "shadow"}
     predictions = "relay_serving_predictions_total"
     wait_for(lambda: serving.metric(predictions, **shadowed) == 20, "the shadow's records")
+    frame = read_predictions(tmp_path / "prediction-log", "flights")
+    shadow = frame[frame["role"] == "shadow"]
+    assert set(shadow["id"]) == {str(number) for number in range(20)}
+    assert set(shadow["version"]) == {"2"}
+    assert shadow["probability"].iloc[0] == right_for("2")
     asked = httpx.post(serving.url + "/v2/models/flights/versions/2/infer", json=infer_body([ROW]))
     assert probability(asked.json()) == right_for("2")
 
