@@ -83,6 +83,11 @@ class Catalog:
         models = self.models.items()
         return {model: {alias: p.ref for alias, p in served.items()} for model, served in models}
 
+    def waiting(self) -> dict[tuple[str, str], int]:
+        """Count the rows that wait, by model and version."""
+        loaded = (each for served in self.models.values() for each in served.values())
+        return {(each.ref.model, each.ref.version): each.waiting_rows for each in loaded}
+
     def switch(self, alias: Alias, predictor: Predictor) -> None:
         """Let a version answer from the next request on."""
         ref = predictor.ref

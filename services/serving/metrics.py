@@ -4,6 +4,7 @@ Labels are bounded: models, roles and versions that are served, protocols, kinds
 """
 
 import time
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
 from prometheus_client import (
@@ -16,9 +17,31 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_WRITE_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.01, 0.1, 1)
+_MOST_VERSIONS = 20  # of a model, that have series of their own
+_VERSION = ("model", "version")
+Waiting = Mapping[tuple[str, str], int]
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class _Queues(Collector):
+    """Reads the queues when it is asked, so that requests pay nothing."""
+
+    def __init__(self, metrics: "Metrics") -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the rows that wait, by version."""
+        name = "relay_serving_waiting_rows"
+        rows = GaugeMetricFamily(name, "Rows that wait to be computed", labels=_VERSION)
+        for version, waiting in self._metrics.waiting().items():
+            rows.add_metric(version, waiting)
+        yield rows
 
 
 class Metrics:
@@ -50,7 +73,10 @@ class Metrics:
         self.open_requests = 0
         in_flight.set_function(lambda: self.open_requests)
         self.count = cache(self.requests.labels)  # to look a series up costs more than to count
-        self.timer = cache(self.latency.labels)
+        self.timer = cache(self._timer)
+        self._seen: dict[str, dict[str, None]] = {}  # versions by model, oldest first
+        self.waiting: Callable[[], Waiting] = dict
+        to.register(_Queues(self))
         self.predictions = Counter(
             prefix + "predictions", "Predicted rows", ["model", "version", "role"], registry=to
         )
@@ -59,6 +85,12 @@ class Metrics:
             "Rows computed together",
             ["model"],
             buckets=_ROWS,
+            registry=to,
+        )
+        self.log_seconds = Histogram(
+            prefix + "prediction_log_write_seconds",
+            "To put the records of a batch into the log, which its answers wait for",
+            buckets=_WRITE_SECONDS,
             registry=to,
         )
         self.labels = Counter(
@@ -125,6 +157,18 @@ class Metrics:
             ["model"],
             registry=to,
         )
+
+    def _timer(self, protocol: str, model: str, version: str, role: str) -> Histogram:
+        """Find a version's series; of the many versions a process may see, the newest have some."""
+        versions = self._seen.setdefault(model, {})
+        versions[version] = versions.pop(version, None)
+        if len(versions) > _MOST_VERSIONS:
+            oldest = {"model": model, "version": next(iter(versions))}
+            del versions[oldest["version"]]
+            self.latency.remove_by_labels(oldest)
+            self.predictions.remove_by_labels(oldest)
+            self.timer.cache_clear()
+        return self.latency.labels(protocol, model, version, role)
 
     def render(self) -> bytes:
         """Give all metrics in Prometheus' text format."""

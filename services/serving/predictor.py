@@ -169,12 +169,14 @@ class Predictor:
             )
             for query, role, outputs in zip(queries, roles, answers, strict=True)
         ]
+        started = time.perf_counter()
         try:
             self._log.append(records)
         except OSError as error:
             self._metrics.log_failures.inc()
             message = "the prediction log cannot be written, so there is no answer: try again"
             raise RequestError(503, message, retry_after=1) from error
+        self._metrics.log_seconds.observe(time.perf_counter() - started)
         for role in set(roles):
             count = sum(q.rows for q, r in zip(queries, roles, strict=True) if r == role)
             self._metrics.predictions.labels(model, version, role).inc(count)

@@ -53,6 +53,7 @@ async def serve(settings: Settings) -> bool:
     tokens = Tokens(settings.serving_tokens_file) if settings.serving_tokens_file else None
     metrics = Metrics()
     catalog = Catalog(metrics)
+    metrics.waiting = catalog.waiting
     log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
     registry = Registry(settings.mlflow_url)
     cache = Cache(settings.serving_cache)
