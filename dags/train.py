@@ -33,9 +33,9 @@ for model, policy in policies().items():
 Trains on the newest dataset version, makes the result a model version at `@challenger`, compares it
 with `@champion` on the newest labelled days, and promotes it if the gate in
 `pipelines/{model}/params.yaml` says yes. **A no** skips *promote*: the reasons stand on the model
-version in MLflow. Where the policy's `canary.share` is above 0, **a yes** begins a trial on that share
-of the requests; *promote*, run again once that has passed, moves the alias. Runs on a new dataset
-version, on a retrain event, or by hand.""",
+version in MLflow. Where the policy's `canary.share` is above 0, **a yes** begins a trial on that
+share of the requests; *promote*, run again once that has passed, moves the alias. Runs on a new
+dataset version, on a retrain event, or by hand.""",
         schedule=dataset(model) | retrain(model),
         catchup=False,
         is_paused_upon_creation=False,
