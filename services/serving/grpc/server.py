@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,10 +13,11 @@ from services.serving import refusals
 from services.serving.auth import Tokens
 from services.serving.errors import RequestError
 from services.serving.exchange import Reply, Request
-from services.serving.grpc.service import Service
+from services.serving.grpc.service import INFERENCE, Service
 from services.serving.metrics import Metrics
 
-_SERVICE = "inference.GRPCInferenceService"
+_HEALTH = "grpc.health.v1.Health"  # what probes ask
+_PUBLIC = frozenset({"ServerLive", "ServerReady", "Check"})  # no token is wanted
 _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -43,20 +44,18 @@ class GrpcServer:
             ("grpc.so_reuseport", 0),  # else another server may take the same port unseen
         ]
         self._server = grpc.aio.server(options=options)
-        calls = {
-            "ServerLive": self._call("ServerLive", service.server_live, public=True),
-            "ServerReady": self._call("ServerReady", service.server_ready, public=True),
-            "ModelReady": self._call("ModelReady", service.model_ready),
-            "ServerMetadata": self._call("ServerMetadata", service.server_metadata),
-            "ModelMetadata": self._call("ModelMetadata", service.model_metadata),
-            "ModelInfer": self._call("ModelInfer", service.model_infer),
-        }
-        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-            name: grpc.unary_unary_rpc_method_handler(call) for name, call in calls.items()
-        }
-        self._server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler(_SERVICE, handlers)]
+        self._offer(
+            INFERENCE,
+            {
+                "ServerLive": service.server_live,
+                "ServerReady": service.server_ready,
+                "ModelReady": service.model_ready,
+                "ServerMetadata": service.server_metadata,
+                "ModelMetadata": service.model_metadata,
+                "ModelInfer": service.model_infer,
+            },
         )
+        self._offer(_HEALTH, {"Check": service.check})
 
     @asynccontextmanager
     async def listening(self, host: str, port: int, stop_seconds: float) -> AsyncIterator[None]:
@@ -75,9 +74,18 @@ class GrpcServer:
         finally:
             await self._server.stop(stop_seconds)
 
-    def _call(self, name: str, method: _Method, public: bool = False) -> Any:
-        """Stand between a method and its clients; a `public` one needs no token."""
-        path = f"/{_SERVICE}/{name}"
+    def _offer(self, service: str, methods: Mapping[str, _Method]) -> None:
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            name: grpc.unary_unary_rpc_method_handler(
+                self._call(f"/{service}/{name}", method, name in _PUBLIC)
+            )
+            for name, method in methods.items()
+        }
+        handler = grpc.method_handlers_generic_handler(service, handlers)
+        self._server.add_generic_rpc_handlers([handler])
+
+    def _call(self, path: str, method: _Method, public: bool) -> Any:
+        """Stand between a method and its clients."""
 
         async def call(body: bytes, context: _Context) -> bytes:
             started = time.perf_counter()

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2
 
 from services.serving import open_inference
 from services.serving.endpoints.asking import Asking
 from services.serving.endpoints.health import Health
-from services.serving.errors import RequestError
+from services.serving.errors import RequestError, shown
 from services.serving.exchange import Reply, Request
 from services.serving.grpc import messages
 from services.serving.grpc import open_inference_pb2 as pb
 
+INFERENCE = "inference.GRPCInferenceService"
+_Status = health_pb2.HealthCheckResponse.ServingStatus
 _M = TypeVar("_M", bound=Message)
 
 
@@ -63,6 +66,18 @@ class Service:
         version = by.predictor.ref.version
         answer = messages.answer(query, outputs, message.model_name, version, raw)
         return self._asking.reply(answer.SerializeToString(), by, query, "grpc")
+
+    async def check(self, request: Request) -> Reply:
+        """Say whether a model is served, as gRPC's own health protocol does.
+
+        https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+        """
+        asked = _read(health_pb2.HealthCheckRequest, request)
+        if asked.service not in ("", INFERENCE):
+            raise RequestError(404, f"service {shown(asked.service)} is not here, {INFERENCE} is")
+        ready = _holds(self._health.want_ready)
+        status = _Status.SERVING if ready else _Status.NOT_SERVING
+        return _reply(health_pb2.HealthCheckResponse(status=status))
 
 
 def _reply(message: Message) -> Reply:
