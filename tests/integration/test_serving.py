@@ -2,13 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -298,20 +297,6 @@ def test_a_port_that_is_taken_is_said(serving: Program, tmp_path: Path) -> None:
     line = json.loads(ended.stdout)
     assert line["port"] == int(port)
     assert "already in use" in line["error"]
-
-
-def test_idle_and_slow_and_gone_clients_hurt_nobody(registry: str, serving: Program) -> None:
-    serves(serving, "1")
-    address = ("127.0.0.1", int(serving.url.rpartition(":")[2]))
-    half = b"POST " + INFER.encode() + b" HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{"
-    with ExitStack() as open_ones:
-        for number in range(1200):
-            client = open_ones.enter_context(socket.create_connection(address))
-            if number % 10 == 0:
-                client.sendall(half)
-            if number % 20 == 0:
-                client.close()
-        assert probability(infer(serving)) == right_for("1")
 
 
 def test_a_stop_answers_what_has_come_in(registry: str, serving: Program) -> None:
