@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock bench bench-serving clean distclean
+.PHONY: help install demo test check format lock proto bench bench-serving clean distclean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,9 @@ format: install  ## put the code into shape
 
 lock:  ## resolve the dependencies anew into locks/
 	@$(PYTHON) -m services.embedded.lock
+
+proto: install  ## make the Python of serving's gRPC messages anew
+	@$(BIN)/python -m services.serving.grpc.generate
 
 bench: install  ## where a lap's time goes
 	@$(BIN)/python -m services.embedded.bench

@@ -142,7 +142,8 @@ def _stack(output: str, names: list[str]) -> list[NodeProto]:
 
 def _forget_origin(graph: ModelProto) -> None:
     """Remove what the exporter notes of this machine: stack traces with its paths."""
-    for each in [*graph.graph.node, *graph.graph.value_info, *graph.graph.input]:
-        del each.metadata_props[:]
-    for each in [*graph.graph.output, *graph.graph.initializer, graph.graph, graph]:
-        del each.metadata_props[:]
+    inner = graph.graph
+    values = [*inner.input, *inner.value_info, *inner.output]
+    parts: list[Any] = [graph, inner, *inner.node, *inner.initializer, *values]
+    for part in parts:
+        del part.metadata_props[:]

@@ -91,7 +91,8 @@ def test_a_column_may_come_as_a_matrix_of_one_column(data: list[Any]) -> None:
 def test_a_tensor_becomes_an_array(data: list[Any]) -> None:
     (x,) = tensor(data=data).columns.values()
     assert isinstance(x, np.ndarray)
-    assert (x.dtype, x.tolist()) == (np.float32, [[[1, 2], [3, 4.5]]])
+    assert x.dtype == np.float32
+    assert x.tolist() == [[[1, 2], [3, 4.5]]]
 
 
 BAD = {

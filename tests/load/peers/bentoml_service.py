@@ -6,10 +6,10 @@ https://docs.bentoml.com/en/latest/get-started/hello-world.html. `NETWORK` is th
 import os
 from typing import Annotated
 
-import bentoml  # type: ignore[import-not-found]
+import bentoml
 import numpy as np
 import onnxruntime
-from bentoml.validators import DType, Shape  # type: ignore[import-not-found]
+from bentoml.validators import DType, Shape
 from numpy.typing import NDArray
 
 Rows = Annotated[NDArray[np.float32], DType("float32"), Shape((-1, 16))]
@@ -24,8 +24,8 @@ class Network:
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(os.environ["NETWORK"], options)
 
-    @bentoml.api  # type: ignore[untyped-decorator]
+    @bentoml.api
     def predict(self, x: Rows) -> NDArray[np.float32]:
         """Answer one request."""
         (y,) = self.session.run(["y"], {"x": x})
-        return y  # type: ignore[no-any-return]
+        return y

@@ -7,12 +7,12 @@ where to listen.
 import os
 from typing import Any
 
-import litserve  # type: ignore[import-not-found]
+import litserve
 import numpy as np
 import onnxruntime
 
 
-class Network(litserve.LitAPI):  # type: ignore[misc]
+class Network(litserve.LitAPI):
     """The network of `x` [rows, 16] that gives `y` [rows, 1]."""
 
     def setup(self, device: str) -> None:

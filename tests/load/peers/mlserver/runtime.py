@@ -6,15 +6,15 @@ https://docs.seldon.ai/mlserver/user-guide/custom. `NETWORK` is the path of the 
 import os
 
 import onnxruntime
-from mlserver import MLModel  # type: ignore[import-not-found]
-from mlserver.codecs import NumpyCodec  # type: ignore[import-not-found]
-from mlserver.types import (  # type: ignore[import-not-found]
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import (
     InferenceRequest,
     InferenceResponse,
 )
 
 
-class Network(MLModel):  # type: ignore[misc]
+class Network(MLModel):
     """The network of `x` [rows, 16] that gives `y` [rows, 1]."""
 
     async def load(self) -> bool:
