@@ -83,7 +83,10 @@ def _example(folder: Path, signature: Signature) -> Columns:
     """Read the stored example; without one, make a row of neutral values as the signature says."""
     stored = folder / "serving_input_example.json"
     if stored.exists():
-        return scoring.read_query(stored.read_bytes(), signature, "example").columns
+        given = json.loads(stored.read_bytes())
+        if isinstance(given, dict):
+            given.pop("params", None)  # of which the model has defaults
+        return scoring.read_query(json.dumps(given).encode(), signature, "example").columns
     return {name: _neutral(field) for name, field in signature.fields.items()}
 
 

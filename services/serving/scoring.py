@@ -2,9 +2,9 @@
 
 https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/#inference-server-specification
 What `mlflow models serve` answers is answered the same. On purpose not taken, and refused by name:
-columns, parameters and keys that the signature does not know (MLflow drops them), words and
-fractions where integers are wanted, null in a required column (MLflow converts them), a header
-that repeats a name, rows of different lengths, a table without rows.
+columns and keys that the signature does not know, `params`, words and fractions where integers are
+wanted, null in a required column, a header that repeats a name, rows of different lengths, a table
+without rows. MLflow drops or converts these.
 """
 
 import math
@@ -89,8 +89,8 @@ def _from_json(body: bytes, signature: Signature) -> _Values:
         raise RequestError(400, message)
     for key in request.keys() - {form, "params"}:
         raise RequestError(400, f"key {key!r} is not asked for beside {form!r}", key)
-    for name in request.get("params") or ():
-        raise RequestError(400, f"params: {name!r} is not in the model's signature", "params")
+    if params := request.get("params"):
+        raise RequestError(400, f"params: got {shown(params)}, models use their defaults", "params")
     columns = _columns(form, request[form], signature)
     if signature.tabular:
         return {name: _missing_as_none(values) for name, values in columns.items()}

@@ -63,6 +63,10 @@ def test_a_model_that_gives_what_was_registered_is_loaded(tmp_path: Path) -> Non
     assert (loaded.model.form, loaded.model.foreign) == ("records", False)
 
 
+def test_parameters_beside_the_example_are_left_to_the_model(tmp_path: Path) -> None:
+    load(written(tmp_path, graph(), example={"inputs": {"x": [1]}, "params": {"top_k": 3}}))
+
+
 def test_without_an_example_a_neutral_row_is_asked(tmp_path: Path) -> None:
     load(written(tmp_path, graph(), outputs=None))
 
