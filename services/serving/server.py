@@ -127,7 +127,10 @@ async def _look_after(bodies: Bodies, tokens: Tokens | None, log: PredictionLog)
         bodies.hurry()
         if tokens:
             tokens.refresh()
-        await asyncio.to_thread(log.rotate)
+        try:
+            await asyncio.to_thread(log.rotate)
+        except OSError as error:
+            _log.error("a segment cannot be closed", extra={"error": str(error)})
 
 
 def _want_port(host: str, port: int) -> None:
