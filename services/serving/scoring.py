@@ -8,7 +8,6 @@ without rows. MLflow drops or converts these.
 """
 
 import math
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -153,14 +152,22 @@ def _tensors(columns: _Values, signature: Signature) -> _Values:
     if not more and only not in columns and columns:
         rows = [[*row] for row in zip(*columns.values(), strict=True)]
         columns = {only: [row[0] for row in rows] if len(columns) == 1 else rows}
-    return {name: _unnested(signature.field(name), values) for name, values in columns.items()}
+    return {name: _shaped(signature.field(name), values) for name, values in columns.items()}
 
 
-def _unnested(field: Field, rows: list[Any]) -> list[Any]:
+def _shaped(field: Field, rows: list[Any]) -> list[Any]:
+    """A frame holds a tensor's row as one flat list, whatever its shape."""
     size = math.prod(field.shape)
+    if len(field.shape) < 2:
+        return rows
     for number, row in enumerate(rows):
-        if not isinstance(row, list) or any(isinstance(value, list) for value in row):
-            return rows
-        if len(row) != size:
-            raise field.refusal(f"{len(row)} values", f"{size}, one row's", number)
-    return [*chain.from_iterable(rows)]
+        if not isinstance(row, list) or len(row) != size:
+            raise field.refusal(row, f"a list of {size} values", number)
+    return [_nested(row, field.shape) for row in rows]
+
+
+def _nested(flat: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    if len(shape) == 1:
+        return flat
+    step = len(flat) // shape[0]
+    return [_nested(flat[start : start + step], shape[1:]) for start in range(0, len(flat), step)]
