@@ -333,7 +333,7 @@ def test_scikit_learn_in_the_skops_format_needs_no_permission(tmp_path: Path) ->
 
 def test_types_that_skops_does_not_know_are_not_loaded(tmp_path: Path) -> None:
     loaded_from_mlflow(tmp_path)
-    import skops.io  # type: ignore[import-untyped]
+    import skops.io
 
     skops.io.dump(Planted(tmp_path / "ran"), tmp_path / "m" / "model.skops")
     with pytest.raises(LoadError, match="UntrustedTypesFoundException"):
