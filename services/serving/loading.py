@@ -43,7 +43,7 @@ def load(folder: Path, *, trusted: bool = False) -> Loaded:
     A `trusted` model may run the code that it stores.
     """
     try:
-        description = yaml.safe_load((folder / "MLmodel").read_text())
+        description = yaml.load((folder / "MLmodel").read_text(), yaml.CSafeLoader)
         model = _model(folder, description, trusted)
         columns = _example(folder, model.signature)
         return Loaded(model, _warm_up(model, columns, _registered(description)))
