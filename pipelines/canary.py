@@ -1,7 +1,7 @@
 """A challenger in, its trial as a canary out: an order to serving, and what came of it.
 
 The hand-over is three tags of the model version. Serving follows the first, answers that share of
-the keys by the version, and writes one of the others (see ``services/serving/canaries.py``).
+the keys by the version, and writes one of the others: ``services/serving/challenger/``.
 """
 
 import json

@@ -5,12 +5,12 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
-from services.serving.canary import Canary
-from services.serving.catalog import Target
+from services.serving.challenger.canary import Canary
 from services.serving.errors import RequestError
 from services.serving.metrics import Metrics
 from services.serving.predictor import Predictor
 from services.serving.queries import Outputs, Query
+from services.serving.versions.catalog import Target
 
 _log = logging.getLogger(__name__)
 

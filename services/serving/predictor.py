@@ -17,9 +17,9 @@ import numpy as np
 
 from monitoring.prediction_log import PredictionLog, PredictionRecord, Role
 from services.serving.errors import RequestError
-from services.serving.fields import Column
-from services.serving.loading import Loaded
 from services.serving.metrics import Metrics
+from services.serving.models.fields import Column
+from services.serving.models.loading import Loaded
 from services.serving.queries import Outputs, Query
 
 _FAST_SECONDS = 0.001  # for a row: beyond it others would feel that the loop stands still

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from services.serving.errors import RequestError, shown
-from services.serving.signature import Columns
+from services.serving.models.signature import Columns
 
 Outputs = dict[str, NDArray[Any]]
 MAX_ID_CHARACTERS = 256

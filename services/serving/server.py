@@ -11,29 +11,29 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from monitoring.prediction_log import PredictionLog
-from services.serving import openapi
-from services.serving.app import App
 from services.serving.auth import Tokens
-from services.serving.bodies import Bodies
-from services.serving.cache import Cache
-from services.serving.catalog import Catalog
-from services.serving.endpoints.about import About
-from services.serving.endpoints.asking import Asking
-from services.serving.endpoints.events import Events
-from services.serving.endpoints.health import Health
-from services.serving.endpoints.labels import Labels
-from services.serving.endpoints.mlflow import Scoring
-from services.serving.endpoints.v2 import V2
-from services.serving.loader import Loader
+from services.serving.challenger.shadow import Shadow
+from services.serving.http import openapi
+from services.serving.http.app import App
+from services.serving.http.bodies import Bodies
+from services.serving.http.endpoints.about import About
+from services.serving.http.endpoints.asking import Asking
+from services.serving.http.endpoints.events import Events
+from services.serving.http.endpoints.health import Health
+from services.serving.http.endpoints.labels import Labels
+from services.serving.http.endpoints.mlflow import Scoring
+from services.serving.http.endpoints.v2 import V2
+from services.serving.http.routes import Routes, table
 from services.serving.metrics import Metrics
 from services.serving.predictor import Limits
-from services.serving.registry import Registry
-from services.serving.routes import Routes, table
 from services.serving.settings import Settings
-from services.serving.shadow import Shadow
 from services.serving.stopping import serve_until_told
-from services.serving.watcher import Watcher
-from services.serving.webhook import Webhook, read_secret
+from services.serving.versions.cache import Cache
+from services.serving.versions.catalog import Catalog
+from services.serving.versions.loader import Loader
+from services.serving.versions.registry import Registry
+from services.serving.versions.watcher import Watcher
+from services.serving.versions.webhook import Webhook, read_secret
 
 _MOST_CONNECTIONS = 10_000  # open at once, idle ones too; more wait to be accepted
 _HEADER_BYTES = 64 * 1024

@@ -11,7 +11,7 @@ import signal
 
 from granian.server.embed import Server
 
-from services.serving.endpoints.health import Health
+from services.serving.http.endpoints.health import Health
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipelines import canary as ordered
 from pipelines.policy import Canary
-from services.serving import canary as followed
+from services.serving.challenger import canary as followed
 
 LIMITS = Canary(share=0.5, min_requests=100, max_error_increase=0.0, max_latency_ratio=1.0)
 

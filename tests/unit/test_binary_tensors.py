@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.serving import binary_tensors, open_inference
 from services.serving.errors import RequestError
-from services.serving.kinds import DATATYPES
+from services.serving.models.kinds import DATATYPES
+from services.serving.models.signature import Signature, read_signature
+from services.serving.protocols import binary_tensors, open_inference
+from services.serving.protocols.raw_tensors import write_raw
 from services.serving.queries import Outputs, Query
-from services.serving.raw_tensors import write_raw
-from services.serving.signature import Signature, read_signature
 
 TABLE = read_signature(
     json.dumps(

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.serving import open_inference
 from services.serving.errors import RequestError
 from services.serving.grpc import generate, messages
 from services.serving.grpc import open_inference_pb2 as pb
-from services.serving.kinds import DATATYPES, DTYPES
+from services.serving.models.kinds import DATATYPES, DTYPES
+from services.serving.models.signature import Signature, read_signature
+from services.serving.protocols import open_inference
 from services.serving.queries import Outputs, Query
-from services.serving.signature import Signature, read_signature
 
 TABLE = read_signature(
     json.dumps(

@@ -61,7 +61,8 @@ def test_the_locks_are_whole_and_hold_no_cuda() -> None:
         pins = re.findall(r"^([a-z0-9._\-\[\],]+)==", text, re.M)
         assert pins, lock
         assert len(re.findall(r"^\S.*\\\n +--hash=sha256:", text, re.M)) == len(pins), lock
-        assert not [pin for pin in pins if pin.startswith(("nvidia", "cuda", "triton"))], lock
+        assert "triton" not in pins, lock  # CUDA's compiler; tritonclient speaks to a server
+        assert not [pin for pin in pins if pin.startswith(("nvidia", "cuda"))], lock
         assert "://" not in text, lock
     assert (LOCKS / "torch.txt").read_text().startswith("torch==2.13.0+cpu")
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from services.serving.backoff import Backoff
+from services.serving.versions.backoff import Backoff
 
 
 def test_waits_double_up_to_the_longest_and_another_version_need_not_wait() -> None:

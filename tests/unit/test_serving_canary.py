@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.serving.canary import Canary, Order, read_order, read_verdict
+from services.serving.challenger.canary import Canary, Order, read_order, read_verdict
 from services.serving.metrics import Metrics
 from services.serving.predictor import VersionRef
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.errors import ParserError
 
-from services.serving import scoring
-from services.serving.csv_table import MISSING, read_columns
 from services.serving.errors import RequestError
-from services.serving.signature import read_signature
+from services.serving.models.signature import read_signature
+from services.serving.protocols import scoring
+from services.serving.protocols.csv_table import MISSING, read_columns
 
 TABLE = read_signature(
     json.dumps(

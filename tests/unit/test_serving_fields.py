@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.serving.errors import RequestError
-from services.serving.fields import Field
-from services.serving.kinds import COLUMN_KINDS, TENSOR_KINDS
-from services.serving.signature import read_signature
+from services.serving.models.fields import Field
+from services.serving.models.kinds import COLUMN_KINDS, TENSOR_KINDS
+from services.serving.models.signature import read_signature
 
 EDGES = [2**7, 2**15, 2**31, 2**53, 2**63, 2**64, 65504, 65520]
 VALUES = (

@@ -12,7 +12,7 @@ import yaml
 from onnx import TensorProto, helper
 
 from services.serving.errors import LoadError
-from services.serving.loading import Loaded, load
+from services.serving.models.loading import Loaded, load
 
 FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 X = {"name": "x", "type": "double", "required": True}

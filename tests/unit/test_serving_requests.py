@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.serving import open_inference, scoring
 from services.serving.errors import LoadError, RequestError
-from services.serving.fields import Column
+from services.serving.models.fields import Column
+from services.serving.models.signature import Signature, read_signature
+from services.serving.protocols import open_inference, scoring
 from services.serving.queries import Query
-from services.serving.signature import Signature, read_signature
 
 TABLE = read_signature(
     json.dumps(

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from services.serving.trial import Finding, Limits, Outcomes, Trial, least_increase, quantile_bounds
+from services.serving.challenger.trial import (
+    Finding,
+    Limits,
+    Outcomes,
+    Trial,
+    least_increase,
+    quantile_bounds,
+)
 
 LIMITS = Limits(min_requests=500, max_error_increase=0.01, max_latency_ratio=2.0)
 TRIALS = 300

@@ -7,7 +7,7 @@ import pytest
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
 from services.serving.errors import RequestError
-from services.serving.webhook import Webhook, sign
+from services.serving.versions.webhook import Webhook, sign
 
 BODY = b'{"entity": "model_version_alias", "action": "created"}'
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from services.serving.errors import RequestError, shown
 from services.serving.grpc import open_inference_pb2 as pb
-from services.serving.kinds import DATATYPES, DTYPES
-from services.serving.open_inference import InferRequest, Tensor, WantedOutput, chosen
+from services.serving.models.kinds import DATATYPES, DTYPES
+from services.serving.protocols.open_inference import InferRequest, Tensor, WantedOutput, chosen
+from services.serving.protocols.raw_tensors import pack_words, write_raw
 from services.serving.queries import Outputs, Query
-from services.serving.raw_tensors import pack_words, write_raw
 
 _HALF = np.dtype("float16")  # comes and goes as raw contents alone
 _CONTENTS = {

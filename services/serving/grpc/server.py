@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from services.serving import refusals
 from services.serving.auth import Tokens
 from services.serving.errors import RequestError
-from services.serving.exchange import Reply, Request
 from services.serving.grpc.service import INFERENCE, Service
+from services.serving.http import refusals
+from services.serving.http.exchange import Reply, Request
 from services.serving.metrics import Metrics
 
 _HEALTH = "grpc.health.v1.Health"  # what probes ask

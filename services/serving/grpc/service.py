@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2
 
-from services.serving import open_inference
-from services.serving.endpoints.asking import Asking
-from services.serving.endpoints.health import Health
 from services.serving.errors import RequestError, shown
-from services.serving.exchange import Reply, Request
 from services.serving.grpc import messages
 from services.serving.grpc import open_inference_pb2 as pb
+from services.serving.http.endpoints.asking import Asking
+from services.serving.http.endpoints.health import Health
+from services.serving.http.exchange import Reply, Request
+from services.serving.protocols import open_inference
 
 INFERENCE = "inference.GRPCInferenceService"
 _Status = health_pb2.HealthCheckResponse.ServingStatus

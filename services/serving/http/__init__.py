@@ -1,0 +1,1 @@
+"""HTTP: requests in, routed to endpoints; replies and refusals out."""

@@ -1,0 +1,98 @@
+"""HTTP in, answers out: the boundary. Finds the route, reads the body, gives every refusal a face.
+
+An RSGI application (https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md).
+"""
+
+import time
+
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
+
+from services.serving.auth import Tokens
+from services.serving.errors import RequestError
+from services.serving.http import refusals
+from services.serving.http.bodies import Bodies
+from services.serving.http.compression import WORTH_BYTES, compress
+from services.serving.http.endpoints.health import Health
+from services.serving.http.exchange import Reply, Request
+from services.serving.http.routes import Routes
+from services.serving.metrics import Metrics
+
+
+class App:
+    """What happens inside comes out as an answer, never as a stack trace."""
+
+    def __init__(
+        self,
+        routes: Routes,
+        bodies: Bodies,
+        tokens: Tokens | None,
+        health: Health,
+        metrics: Metrics,
+    ) -> None:
+        self._routes = routes
+        self._bodies = bodies
+        self._tokens = tokens
+        self._health = health
+        self._metrics = metrics
+
+    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        metrics = self._metrics
+        metrics.open_requests += 1
+        request = Request(scope.method, scope.path, scope.query_string, scope.headers)
+        try:
+            reply = await self._reply(request, proto)
+            if self._health.leaving:
+                reply.headers = (*reply.headers, ("connection", "close"))
+            if len(reply.body) >= WORTH_BYTES:
+                _compress(reply, request)
+            proto.response_bytes(reply.status, reply.headers, reply.body)
+        except ProtocolClosed:  # the client has gone away
+            metrics.errors.labels(request.protocol, "client_gone").inc()
+            return
+        finally:
+            metrics.open_requests -= 1
+        metrics.count(request.protocol, reply.model, reply.status).inc()
+        if reply.timer:
+            reply.timer.observe(time.perf_counter() - started)
+        if reply.afterwards:
+            reply.afterwards()
+
+    async def _reply(self, request: Request, proto: HTTPProtocol) -> Reply:
+        try:
+            route, given = self._routes.find(request)
+            _refuse_foreign_page(request)
+            if self._tokens and not route.public:
+                self._tokens.check(request.headers.get("authorization"))
+            if request.method == "POST":
+                request.body = await self._bodies.read(request, proto)
+            return await route.handler(request, *given)
+        except RequestError as error:
+            return self._refuse(request, error)
+        except ProtocolClosed:
+            raise
+        except Exception as error:  # noqa: BLE001  the boundary: the log learns all, the client nothing
+            return self._refuse(request, refusals.failure(error))
+
+    def _refuse(self, request: Request, error: RequestError) -> Reply:
+        return refusals.reply(request, error, refusals.record(request, error, self._metrics))
+
+
+def _compress(reply: Reply, request: Request) -> None:
+    body, encoding = compress(reply.body, request.headers.get("accept-encoding") or "")
+    if encoding:
+        reply.body = body
+        reply.headers = (*reply.headers, ("content-encoding", encoding))
+
+
+def _refuse_foreign_page(request: Request) -> None:
+    """A page that a person has open elsewhere may not post here through their browser.
+
+    Browsers say where a page is from; programs do not. (https://fetch.spec.whatwg.org/#origin-header)
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        raise RequestError(
+            403, f"a page of {origin!r} may not ask: only programs, and our own pages"
+        )

@@ -1,0 +1,50 @@
+"""What every protocol does with a checked query: have it answered, timed and shadowed."""
+
+from services.serving import answering
+from services.serving.answering import Answer
+from services.serving.challenger.shadow import Shadow
+from services.serving.errors import RequestError
+from services.serving.http.exchange import JSON, Headers, Protocol, Reply, Request
+from services.serving.metrics import Metrics
+from services.serving.queries import Query
+from services.serving.versions.catalog import Catalog, Target
+
+
+class Asking:
+    """The way to the models."""
+
+    def __init__(self, catalog: Catalog, shadow: Shadow, metrics: Metrics) -> None:
+        self.catalog = catalog
+        self._shadow = shadow
+        self._metrics = metrics
+
+    async def ask(self, request: Request, target: Target, query: Query) -> Answer:
+        """Give the outputs, which are in the prediction log, and who gave them.
+
+        Raises RequestError.
+        """
+        if query.wanted_outputs:
+            _check_outputs(query.wanted_outputs, target)
+        if target.canary and not query.key:
+            query.key = request.headers.get("x-relay-key", "")
+        return await answering.answer(target, query, self._metrics)
+
+    def reply(
+        self, body: bytes, by: Target, query: Query, protocol: Protocol, headers: Headers = JSON
+    ) -> Reply:
+        """Wrap an answer: the id it goes by, and what its seconds and its shadow are counted as."""
+        ref, shadow = by.predictor.ref, by.shadow
+        return Reply(
+            body,
+            ref.model,
+            headers=(*headers, ("x-request-id", query.id)),
+            timer=self._metrics.timer(protocol, ref.model, ref.version, by.role),
+            afterwards=(lambda: self._shadow.offer(shadow, query)) if shadow else None,
+        )
+
+
+def _check_outputs(wanted: tuple[str, ...], target: Target) -> None:
+    names = [output.name for output in target.predictor.model.outputs]
+    for name in wanted:
+        if name not in names:
+            raise RequestError(400, f"output {name!r} is not given, want some of {names}", name)

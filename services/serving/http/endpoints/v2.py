@@ -1,0 +1,56 @@
+"""Open Inference Protocol V2 over REST: infer, metadata and readiness of models and versions.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+"""
+
+from services.serving.http.endpoints.asking import Asking
+from services.serving.http.exchange import Reply, Request, encode_json
+from services.serving.protocols import binary_tensors, open_inference
+from services.serving.protocols.open_inference import InferRequest
+
+_BINARY = (("content-type", "application/octet-stream"),)
+
+
+class V2:
+    """Models by name, and by version where the address says one."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._catalog = asking.catalog
+
+    async def server(self, request: Request) -> Reply:
+        """Describe the server."""
+        return Reply(encode_json(open_inference.SERVER))
+
+    async def infer(self, request: Request, model: str, version: str | None = None) -> Reply:
+        """Answer rows. Raises RequestError."""
+        target = self._catalog.find(model, version)
+        asked = _read(request)
+        query = open_inference.build_query(asked, target.predictor.model.signature, request.id)
+        outputs, by = await self._asking.ask(request, target, query)
+        version = by.predictor.ref.version
+        binary = binary_tensors.binary_outputs(asked, outputs)
+        if not binary:
+            content = open_inference.answer(query, outputs, model, version)
+            return self._asking.reply(encode_json(content), by, query, "v2")
+        body, json_bytes = binary_tensors.answer(query, outputs, model, version, binary)
+        headers = (*_BINARY, (binary_tensors.HEADER, str(json_bytes)))
+        return self._asking.reply(body, by, query, "v2", headers)
+
+    async def ready(self, request: Request, model: str, version: str | None = None) -> Reply:
+        """Say that a model is served. Raises RequestError (404)."""
+        self._catalog.find(model, version)
+        return Reply(encode_json({"name": model, "ready": True}))
+
+    async def model(self, request: Request, model: str, version: str | None = None) -> Reply:
+        """Describe a model: its versions here, inputs and outputs. Raises RequestError (404)."""
+        target = self._catalog.find(model, version)
+        served = self._catalog.served(model)
+        return Reply(encode_json(open_inference.describe_model(served, target)))
+
+
+def _read(request: Request) -> InferRequest:
+    json_bytes = request.headers.get(binary_tensors.HEADER)
+    if json_bytes is None:
+        return open_inference.read_request(request.body)
+    return binary_tensors.read_request(request.body, json_bytes)

@@ -1,0 +1,1 @@
+"""Models: an MLflow folder in, something that answers checked rows out."""

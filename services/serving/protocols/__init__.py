@@ -1,0 +1,1 @@
+"""Protocols: what clients send in, queries out; outputs in, what they are answered out."""

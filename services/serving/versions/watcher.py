@@ -1,0 +1,140 @@
+"""The registry's aliases in, swaps of the catalog out; what fails to load never takes traffic.
+
+A version is downloaded, loaded and asked its example aside. Only then one reference changes. A
+registry that is away changes nothing, and one version or answer that is broken hurts no other.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from services.serving.challenger.canaries import Canaries
+from services.serving.metrics import Metrics
+from services.serving.predictor import VersionRef
+from services.serving.versions.backoff import Backoff
+from services.serving.versions.cache import Cache
+from services.serving.versions.catalog import ALIASES, Alias, Catalog, Refs, about
+from services.serving.versions.loader import Loader
+from services.serving.versions.registry import Registry, RegistryAwayError
+
+_log = logging.getLogger(__name__)
+
+
+class Watcher:
+    """Keeps the catalog at what the registry's aliases say."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        cache: Cache,
+        catalog: Catalog,
+        loader: Loader,
+        metrics: Metrics,
+        *,
+        poll_seconds: float = 2.0,
+        retry_seconds: float = 60.0,
+    ) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._catalog = catalog
+        self._loader = loader
+        self._metrics = metrics
+        self._poll_seconds = poll_seconds
+        self._backoff = Backoff(poll_seconds, retry_seconds)
+        self._canaries = Canaries(registry, cache, catalog, metrics, self.wake)
+        self._woken = asyncio.Event()
+        self._away = False
+        self._remembered: Refs = {}
+
+    async def restore(self) -> None:
+        """Serve what the cache has, so that a start needs no registry."""
+        self._remembered = await asyncio.to_thread(self._cache.served)
+        for aliases in self._remembered.values():
+            for alias, ref in aliases.items():
+                await self._load(alias, ref, cached=True)
+        self._canaries.restore()
+
+    async def watch(self) -> None:
+        """Look at the registry again and again, until cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                await self.sync()
+            except Exception:  # noqa: BLE001  the boundary: whatever is wrong there, serving goes on
+                self._metrics.registry_up.set(0)
+                _log.exception("the registry could not be followed")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._poll_seconds)
+
+    def wake(self) -> None:
+        """Look at once: something has changed. Once more if a look is under way."""
+        self._woken.set()
+
+    async def sync(self) -> None:
+        """Look once and follow."""
+        try:
+            wanted = await self._registry.look()
+        except RegistryAwayError as error:
+            self._seen(error)
+            await self._canaries.remember()  # one may have been withdrawn meanwhile
+            return
+        self._seen(None)
+        for model in wanted.refs.keys() | self._catalog.models.keys():
+            if model in wanted.refs or wanted.whole:
+                for alias in ALIASES:
+                    await self._follow(model, alias, wanted.refs.get(model, {}).get(alias))
+        await self._remember()
+        await self._canaries.follow()
+
+    async def _follow(self, model: str, alias: Alias, ref: VersionRef | None) -> None:
+        current = self._catalog.refs().get(model, {}).get(alias)
+        self._metrics.wanted.labels(model, alias).set(_number(ref))
+        self._metrics.served.labels(model, alias).set(_number(current))
+        if ref is None:
+            self._backoff.forget((model, alias))
+            self._catalog.withdraw(model, alias)
+        elif current != ref and self._backoff.may_try((model, alias), ref):
+            await self._load(alias, ref)
+
+    async def _load(self, alias: Alias, ref: VersionRef, *, cached: bool = False) -> None:
+        get = self._loader.restore if cached else self._loader.fetch
+        try:
+            predictor = self._catalog.loaded(ref) or await get(ref)
+        except Exception as error:  # noqa: BLE001  the boundary: many libraries read a stranger's file
+            wait = self._backoff.failed((ref.model, alias), ref)
+            self._metrics.load_failures.labels(ref.model, alias).inc()
+            fields = {**about(ref, alias), "error": _said(error), "next_try_seconds": wait}
+            _log.error("a version cannot be loaded, what was served stays", extra=fields)
+        else:
+            self._backoff.forget((ref.model, alias))
+            self._catalog.switch(alias, predictor)
+
+    async def _remember(self) -> None:
+        """Bring the cache to what is served; where its disk is full, try again next time."""
+        if (refs := self._catalog.refs()) == self._remembered:
+            return
+        try:
+            await asyncio.to_thread(self._cache.remember, refs)
+        except OSError as error:
+            message = "the cache cannot be written, a restart would serve what was before"
+            _log.error(message, extra={"error": str(error)})
+        else:
+            self._remembered = refs
+
+    def _seen(self, error: RegistryAwayError | None) -> None:
+        self._metrics.registry_up.set(error is None)
+        if error is None:
+            self._metrics.registry_seen = time.monotonic()
+        if (error is not None) != self._away:
+            self._away = not self._away
+            word = "the registry is away, serving goes on" if self._away else "the registry is back"
+            _log.warning(word, extra={"error": str(error)} if error else {})
+
+
+def _number(ref: VersionRef | None) -> int:
+    return int(ref.version) if ref else 0
+
+
+def _said(error: Exception) -> str:
+    return str(error) or repr(error)
