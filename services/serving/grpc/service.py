@@ -51,8 +51,7 @@ class Service:
     async def model_metadata(self, request: Request) -> Reply:
         """Describe a model: its versions here, inputs and outputs. Raises RequestError (404)."""
         asked = _read(pb.ModelMetadataRequest, request)
-        target = self._catalog.find(asked.name, asked.version or None)
-        described = open_inference.describe_model(self._catalog.served(asked.name), target)
+        described = self._asking.describe(asked.name, asked.version or None)
         return _reply(messages.metadata(described))
 
     async def model_infer(self, request: Request) -> Reply:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from services.serving.errors import RequestError, shown
 from services.serving.models.fields import Column, Field
 from services.serving.models.kinds import DATATYPES
+from services.serving.models.model import Model
 from services.serving.models.signature import Columns, Signature
 from services.serving.protocols.json_body import decode
 from services.serving.protocols.raw_tensors import read_raw
 from services.serving.queries import Outputs, Query, checked_id, checked_time
-from services.serving.versions.catalog import Served, Target
 
 SERVER: dict[str, Any] = {
     "name": "relay",
@@ -115,16 +115,15 @@ def chosen(query: Query, outputs: Outputs) -> Outputs:
     return {name: array for name, array in outputs.items() if name in query.wanted_outputs}
 
 
-def describe_model(served: Served, target: Target) -> dict[str, Any]:
-    """Describe a model: its versions here, and the target's inputs and outputs."""
-    ref, model = target.predictor.ref, target.predictor.model
+def describe_model(name: str, version: str, versions: set[str], model: Model) -> dict[str, Any]:
+    """Describe a version's inputs and outputs, and which versions are here beside it."""
     return {
-        "name": ref.model,
-        "versions": sorted({predictor.ref.version for predictor in served.values()}, key=int),
+        "name": name,
+        "versions": sorted(versions, key=int),
         "platform": model.platform,
         "inputs": [describe(field) for field in model.signature.fields.values()],
         "outputs": [output.describe() for output in model.outputs],
-        "parameters": {"version": ref.version, "run_id": model.origin.run_id},
+        "parameters": {"version": version, "run_id": model.origin.run_id},
     }
 
 

@@ -1,11 +1,14 @@
 """What every protocol does with a checked query: have it answered, timed and shadowed."""
 
+from typing import Any
+
 from services.serving import answering
 from services.serving.answering import Answer
 from services.serving.challenger.shadow import Shadow
 from services.serving.errors import RequestError
 from services.serving.http.exchange import JSON, Headers, Protocol, Reply, Request
 from services.serving.metrics import Metrics
+from services.serving.protocols import open_inference
 from services.serving.queries import Query
 from services.serving.versions.catalog import Catalog, Target
 
@@ -28,6 +31,12 @@ class Asking:
         if target.canary and not query.key:
             query.key = request.headers.get("x-relay-key", "")
         return await answering.answer(target, query, self._metrics)
+
+    def describe(self, model: str, version: str | None = None) -> dict[str, Any]:
+        """Describe the version that would be asked. Raises RequestError (404)."""
+        asked = self.catalog.find(model, version).predictor
+        versions = {each.ref.version for each in self.catalog.served(model).values()}
+        return open_inference.describe_model(model, asked.ref.version, versions, asked.model)
 
     def reply(
         self, body: bytes, by: Target, query: Query, protocol: Protocol, headers: Headers = JSON

@@ -44,9 +44,7 @@ class V2:
 
     async def model(self, request: Request, model: str, version: str | None = None) -> Reply:
         """Describe a model: its versions here, inputs and outputs. Raises RequestError (404)."""
-        target = self._catalog.find(model, version)
-        served = self._catalog.served(model)
-        return Reply(encode_json(open_inference.describe_model(served, target)))
+        return Reply(encode_json(self._asking.describe(model, version)))
 
 
 def _read(request: Request) -> InferRequest:
