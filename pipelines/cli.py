@@ -240,6 +240,30 @@ def predictions(
 
 
 @app.command()
+def seal(
+    model: Annotated[str | None, typer.Argument(help="The model; without one: all.")] = None,
+) -> None:
+    """Make Parquet of what serving has closed of its log, and let go of what is too old.
+
+    A model's monitor does so, too: this is for models of the registry that have none.
+    """
+    from monitoring.prediction_log import DamagedLogError, sealing
+
+    settings = Settings()
+    root, damaged = settings.prediction_log, []
+    for name in [model] if model else sealing.list_models(root):
+        try:
+            sealed = sealing.seal(root, name)
+            gone = sealing.forget(root, name, settings.prediction_log_begin())
+        except DamagedLogError as error:
+            damaged.append(str(error))
+        else:
+            typer.echo(json.dumps({"model": name, "sealed": sealed, "forgotten": gone}))
+    if damaged:
+        _end("; ".join(damaged), FAILED)
+
+
+@app.command()
 def reproduce(
     version: Annotated[str, typer.Argument(help="A model version, as flights@2.")],
     as_json: Annotated[bool, typer.Option("--json")] = False,

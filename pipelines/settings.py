@@ -4,6 +4,7 @@ What changes results lives in a model's ``params.yaml``; what to do now is said 
 line. Settings are read once, at a program's entrance, never at import.
 """
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,3 +62,7 @@ class Settings(BaseSettings):
 
     airflow_run: str = Field(default="", description="Airflow run a step works for: dag_id/run_id")
     code_commit: str = Field(default="", description="commit of the code, where git cannot tell")
+
+    def prediction_log_begin(self) -> datetime:
+        """Say from when on answers are kept (UTC)."""
+        return datetime.now(UTC) - timedelta(days=self.prediction_log_days)

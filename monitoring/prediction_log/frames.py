@@ -19,6 +19,7 @@ import numpy as np
 
 _HEADER = struct.Struct("<III")
 _LENGTH = struct.Struct("<I")
+_LONGEST = 2**31  # bytes; four bytes of ones are their own CRC-32
 _ARRAY = 1  # MessagePack extension: a length, (dtype, shape) in MessagePack, then the raw bytes
 _RAW_KINDS = frozenset("biufM")  # numpy's letters: bool, integers, floats, datetimes
 
@@ -52,7 +53,7 @@ class Reader:
         start = file.tell()
         while len(header := file.read(_HEADER.size)) == _HEADER.size:
             length, length_crc, payload_crc = _HEADER.unpack(header)
-            if crc32(_LENGTH.pack(length)) != length_crc:
+            if length > _LONGEST or crc32(_LENGTH.pack(length)) != length_crc:
                 if _only_zeros(header, file):
                     break
                 raise _damaged(path, start, "the header is not one that was written")

@@ -35,6 +35,11 @@ def seal(root: Path, model: str) -> int:
     return count
 
 
+def list_models(root: Path) -> list[str]:
+    """Name the models that have a log; none where there is no log yet."""
+    return sorted(folder.parent.name for folder in root.glob(f"*/{PREDICTIONS}"))
+
+
 def forget(root: Path, model: str, older_than: datetime) -> int:
     """Delete sealed files, and closed segments of labels, with nothing younger; gives how many.
 

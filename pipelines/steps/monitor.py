@@ -100,9 +100,9 @@ def _tidy(model: Model, settings: Settings) -> None:
     """Make Parquet of what serving has closed, and let go of what is too old."""
     root = settings.prediction_log
     sealing.seal(root, model.name)
-    oldest = datetime.now(UTC) - timedelta(days=settings.prediction_log_days)
-    if count := sealing.forget(root, model.name, oldest):
-        log.info("%s files of the prediction log are older than %s: gone", count, oldest)
+    begin = settings.prediction_log_begin()
+    if count := sealing.forget(root, model.name, begin):
+        log.info("%s files of the prediction log are older than %s: gone", count, begin)
 
 
 def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -> None:

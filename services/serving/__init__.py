@@ -1,1 +1,1 @@
-"""Serving: every registered model with an alias, over HTTP, each answer in the prediction log."""
+"""Serving: each registered model that has an alias, over HTTP and gRPC; every answer is logged."""

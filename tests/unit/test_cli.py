@@ -121,6 +121,24 @@ def test_predictions_are_lines_of_json(tmp_path: Path) -> None:
     assert relay(tmp_path, "predictions", "birds").returncode == 99
 
 
+def test_what_has_no_monitor_is_sealed_by_hand_and_a_damaged_log_stops_no_other(
+    tmp_path: Path,
+) -> None:
+    for model in ("a", "b"):
+        log = PredictionLog(tmp_path / "prediction-log")
+        log.append([record("one", model=model)])
+        log.close()
+    (segment,) = (tmp_path / "prediction-log/a/predictions").glob("*.log")
+    segment.write_bytes(b"\xff" * 64 + segment.read_bytes())
+    done = relay(tmp_path, "seal", prediction_log_days="36500")
+    assert done.returncode == 1
+    assert str(segment) in done.stderr
+    assert json.loads(done.stdout) == {"model": "b", "sealed": 1, "forgotten": 0}
+    assert segment.exists()
+    assert len(list((tmp_path / "prediction-log/b/predictions").glob("*.parquet"))) == 1
+    assert relay(tmp_path, "seal", "b").returncode == 0
+
+
 def test_check_results_that_cannot_be_read_are_said(tmp_path: Path) -> None:
     (tmp_path / "checks").mkdir()
     (tmp_path / "checks/flights.json").write_text('{"model": "flights"')

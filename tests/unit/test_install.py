@@ -124,3 +124,9 @@ def test_a_bare_old_python_gets_a_sentence_and_no_trace() -> None:
     assert done.returncode == 1
     assert "Python 3.11 (this is 3.9)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_serving_is_installed_without_what_trains() -> None:
+    pins = re.findall(r"^([a-z0-9._-]+)==", (LOCKS / "serving.txt").read_text(), re.M)
+    assert {"granian", "onnxruntime"} <= set(pins)
+    assert not {"torch", "mlflow", "mlflow-skinny", "pandas", "pyarrow"} & set(pins)

@@ -1,4 +1,4 @@
-"""Late labels in, lines of the prediction log out: `{"labels": [{"id", "label", "time"}]}`."""
+"""Late labels in, records of the prediction log out: `{"labels": [{"id", "label", "time"}]}`."""
 
 import asyncio
 from datetime import UTC, datetime
