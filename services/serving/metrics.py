@@ -1,10 +1,11 @@
 """What serving tells Prometheus: every metric of the server, on a registry that is given.
 
-Labels are bounded: models, roles and versions that are served, protocols, kinds of error.
+Labels are bounded: models, roles and versions that are loaded or were so lately, protocols, kinds
+of error.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import cache
 
 from prometheus_client import (
@@ -23,9 +24,10 @@ from prometheus_client.registry import Collector
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _WRITE_SECONDS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.01, 0.1, 1)
-_MOST_VERSIONS = 20  # of a model, that have series of their own
+_GONE_VERSIONS = 20  # keep their series: what they counted last has yet to be scraped
 _VERSION = ("model", "version")
-Waiting = Mapping[tuple[str, str], int]
+Version = tuple[str, str]
+Waiting = Mapping[Version, int]
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -73,8 +75,8 @@ class Metrics:
         self.open_requests = 0
         in_flight.set_function(lambda: self.open_requests)
         self.count = cache(self.requests.labels)  # to look a series up costs more than to count
-        self.timer = cache(self._timer)
-        self._seen: dict[str, dict[str, None]] = {}  # versions by model, oldest first
+        self.timer = cache(self.latency.labels)
+        self._versions: dict[Version, None] = {}  # that may have series; last loaded, last here
         self.waiting: Callable[[], Waiting] = dict
         to.register(_Queues(self))
         self.predictions = Counter(
@@ -110,9 +112,9 @@ class Metrics:
         self.shadow_failures = Counter(
             prefix + "shadow_failures", "Requests the challenger failed on", ["model"], registry=to
         )
-        self._versions(prefix, to)
+        self._swaps(prefix, to)
 
-    def _versions(self, prefix: str, to: CollectorRegistry) -> None:
+    def _swaps(self, prefix: str, to: CollectorRegistry) -> None:
         role = ["model", "role"]
         self.info = Gauge(
             prefix + "model_info",
@@ -158,17 +160,39 @@ class Metrics:
             registry=to,
         )
 
-    def _timer(self, protocol: str, model: str, version: str, role: str) -> Histogram:
-        """Find a version's series; of the many versions a process may see, the newest have some."""
-        versions = self._seen.setdefault(model, {})
-        versions[version] = versions.pop(version, None)
-        if len(versions) > _MOST_VERSIONS:
-            oldest = {"model": model, "version": next(iter(versions))}
-            del versions[oldest["version"]]
-            self.latency.remove_by_labels(oldest)
-            self.predictions.remove_by_labels(oldest)
+    def keep(self, loaded: Set[Version]) -> None:
+        """Drop the series of versions that are long gone, and of models that have no others.
+
+        To be told whenever a version comes or goes. What is loaded loses nothing.
+        """
+        for version in loaded:
+            self._versions.pop(version, None)
+            self._versions[version] = None
+        gone = [version for version in self._versions if version not in loaded]
+        for model, number in gone[:-_GONE_VERSIONS]:
+            del self._versions[model, number]
+            for metric in (self.latency, self.predictions):
+                metric.remove_by_labels({"model": model, "version": number})
+            if all(model != other for other, _ in self._versions):
+                self._drop_model(model)
+            self.count.cache_clear()
             self.timer.cache_clear()
-        return self.latency.labels(protocol, model, version, role)
+
+    def _drop_model(self, model: str) -> None:
+        for metric in (
+            self.requests,
+            self.batch_rows,
+            self.labels,
+            self.wanted,
+            self.served,
+            self.swaps,
+            self.load_failures,
+            self.shadow_dropped,
+            self.shadow_failures,
+            self.canary_withdrawn,
+            self.canary_failures,
+        ):
+            metric.remove_by_labels({"model": model})
 
     def render(self) -> bytes:
         """Give all metrics in Prometheus' text format."""

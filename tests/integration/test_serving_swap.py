@@ -175,8 +175,13 @@ def test_a_name_that_no_folder_can_have_is_not_loaded(
 def test_a_model_appears_and_goes_without_a_restart(
     mlflow_server: Program, serving: Program
 ) -> None:
-    assert serving.get("/ready").status_code == 503
-    assert httpx.post(serving.url + "/invocations", json={}).status_code == 503
+    for refused in (
+        serving.get("/ready"),
+        serving.get("/ping"),
+        serving.get("/version"),
+        httpx.post(serving.url + "/invocations", json={}),
+    ):
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     register(mlflow_server.url, "flights", small_model(BIASES["1"]))
     try:
         set_alias(mlflow_server.url, "flights", "champion", "1")

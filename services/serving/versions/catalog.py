@@ -62,7 +62,7 @@ class Catalog:
     def want_ready(self) -> None:
         """Raise RequestError (503) unless a model is served."""
         if not any("champion" in served for served in self.models.values()):
-            raise RequestError(503, _NONE)
+            raise RequestError(503, _NONE, retry_after=1)
 
     def only(self) -> str:
         """Name the one model there is, for protocols whose address names none."""
@@ -70,7 +70,7 @@ class Catalog:
         if len(names) == 1:
             return names[0]
         if not names:
-            raise RequestError(503, _NONE)
+            raise RequestError(503, _NONE, retry_after=1)
         raise RequestError(400, f"several models are served, want ?model= one of {sorted(names)}")
 
     def loaded(self, ref: VersionRef) -> Predictor | None:
@@ -99,6 +99,7 @@ class Catalog:
         self._forget(alias, old)
         run_id = predictor.model.origin.run_id
         self._metrics.info.labels(ref.model, ref.version, alias, run_id).set(1)
+        self._metrics.keep(self.waiting().keys())
         before = old.ref.version if old else None
         _log.info("switched", extra={**about(ref, alias), "before": before})
 
@@ -113,6 +114,7 @@ class Catalog:
             del self.models[model]
         self._metrics.served.labels(model, alias).set(0)
         self._forget(alias, old)
+        self._metrics.keep(self.waiting().keys())
         _log.info("withdrawn", extra=about(old.ref, alias))
 
     def _champion(self, name: str, served: Served) -> Target:
