@@ -61,7 +61,7 @@ class Metrics:
         self.errors = Counter(
             prefix + "request_errors",
             "Requests refused or failed",
-            ["protocol", "kind"],
+            ["protocol", "kind", "model"],
             registry=to,
         )
         self.latency = Histogram(
@@ -181,6 +181,7 @@ class Metrics:
     def _drop_model(self, model: str) -> None:
         for metric in (
             self.requests,
+            self.errors,
             self.batch_rows,
             self.labels,
             self.wanted,

@@ -27,7 +27,7 @@ from services.serving.http.routes import Routes, table
 from services.serving.metrics import Metrics
 from services.serving.predictor import Limits
 from services.serving.settings import Settings
-from services.serving.stopping import serve_until_told
+from services.serving.stopping import Drain, serve_until_told
 from services.serving.versions.cache import Cache
 from services.serving.versions.catalog import Catalog
 from services.serving.versions.loader import Loader
@@ -91,11 +91,11 @@ async def serve(settings: Settings) -> bool:
     _log.info("serving", extra=address)
     try:
         grpc = _grpc(asking, health, tokens, metrics, settings)
-        async with grpc, asyncio.TaskGroup() as background:
+        async with grpc as drain, asyncio.TaskGroup() as background:
             beside = [watcher.watch(), _look_after(bodies, tokens, log)]
             tasks = [background.create_task(each) for each in beside]
             times = settings.serving_leave_seconds, settings.serving_stop_seconds
-            answered_all = await serve_until_told(server, health, *times)
+            answered_all = await serve_until_told(server, drain, health, *times)
             for task in tasks:
                 task.cancel()
     finally:
@@ -108,16 +108,19 @@ async def serve(settings: Settings) -> bool:
 
 def _grpc(
     asking: Asking, health: Health, tokens: Tokens | None, metrics: Metrics, settings: Settings
-) -> AbstractAsyncContextManager[None]:
+) -> AbstractAsyncContextManager[Drain]:
     if not settings.serving_grpc_port:
-        return nullcontext()
+        return nullcontext(_nothing)
     from services.serving.grpc.server import GrpcServer  # 10 MB of memory
     from services.serving.grpc.service import Service
 
     limit = settings.serving_max_body_bytes
     server = GrpcServer(Service(asking, health), tokens, metrics, limit)
-    address = settings.serving_host, settings.serving_grpc_port
-    return server.listening(*address, settings.serving_stop_seconds)
+    return server.listening(settings.serving_host, settings.serving_grpc_port)
+
+
+async def _nothing() -> None:
+    """Drain what is not there."""
 
 
 async def _look_after(bodies: Bodies, tokens: Tokens | None, log: PredictionLog) -> NoReturn:

@@ -8,11 +8,14 @@ A second signal cuts short whichever of the two it meets.
 import asyncio
 import logging
 import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from granian.server.embed import Server
 
 from services.serving.http.endpoints.health import Health
 
+Drain = Callable[[], Coroutine[Any, Any, None]]
 _log = logging.getLogger(__name__)
 
 
@@ -35,9 +38,12 @@ class Signals:
 
 
 async def serve_until_told(
-    server: Server, health: Health, leave_seconds: float, stop_seconds: float
+    server: Server, drain: Drain, health: Health, leave_seconds: float, stop_seconds: float
 ) -> bool:
-    """Serve; told to stop, leave and drain. False where requests had to be given up."""
+    """Serve; told to stop, leave and drain, the server and what is beside it at one time.
+
+    False where requests had to be given up.
+    """
     signals = Signals()
     serving = asyncio.create_task(server.serve())
     told = asyncio.create_task(signals.next())
@@ -50,11 +56,12 @@ async def serve_until_told(
     _log.info("stopping: not ready any more", extra={"leave_seconds": leave_seconds})
     await signals.next(leave_seconds)
     server.stop()
+    drained = asyncio.gather(serving, drain())
     again = asyncio.create_task(signals.next(stop_seconds))
-    await asyncio.wait((serving, again), return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait((drained, again), return_when=asyncio.FIRST_COMPLETED)
     again.cancel()
-    if serving.done():
+    if drained.done():
         return True
-    serving.cancel()
+    drained.cancel()
     _log.error("stopping: requests are given up", extra={"stop_seconds": stop_seconds})
     return False

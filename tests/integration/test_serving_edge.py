@@ -63,6 +63,10 @@ def test_a_refusal_goes_by_the_clients_id_or_a_new_one(registry: str, serving: P
     bad = {"inputs": [], "id": "of-the-body"}
     refused = httpx.post(serving.url + INFER, json=bad, headers={"x-request-id": "x"})
     assert refused.headers["x-request-id"] == "of-the-body"
+    head = json.dumps(bad).encode()
+    lengths = {"x-request-id": "x", "inference-header-content-length": str(len(head))}
+    refused = httpx.post(serving.url + INFER, content=head + b"\xffmore", headers=lengths)
+    assert refused.headers["x-request-id"] == "of-the-body"
     refused = httpx.post(serving.url + INFER, json={"inputs": []}, headers={"x-request-id": "a/1"})
     assert len(refused.headers["x-request-id"]) == 32
     answered = httpx.post(

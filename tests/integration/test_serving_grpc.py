@@ -1,11 +1,14 @@
 """The gRPC server beside the HTTP one: its port, its health, its tokens, its end."""
 
+import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -14,6 +17,8 @@ import grpc
 import pytest
 import tritonclient.grpc as grpc_client
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tritonclient.grpc import service_pb2 as pb
+from tritonclient.grpc import service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from monitoring.prediction_log.reading import read_predictions
@@ -85,7 +90,7 @@ def test_a_call_that_runs_is_answered_when_serving_stops(registry: str, tmp_path
         with grpc_client.InferenceServerClient(f"127.0.0.1:{port}") as client:
             answered = stop_under_load(client, program)
     log = read_predictions(tmp_path / "prediction-log", "leaving")
-    assert answered <= set(log["id"])
+    assert answered == set(log["id"])
 
 
 def stop_under_load(client: grpc_client.InferenceServerClient, program: Program) -> set[str]:
@@ -110,6 +115,68 @@ def stop_under_load(client: grpc_client.InferenceServerClient, program: Program)
         else:
             assert error.status() == "StatusCode.UNAVAILABLE", error
     return ids
+
+
+def test_calls_that_are_given_up_are_no_clean_end(registry: str, tmp_path: Path) -> None:
+    """A call whose message does not come is waited for until the deadline."""
+    port = free_port()
+    with (
+        programs.serving(
+            tmp_path,
+            registry,
+            serving_grpc_port=str(port),
+            serving_leave_seconds="0",
+            serving_stop_seconds="1",
+        ) as program,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ExitStack() as whatever_happens,
+    ):
+        serves(program, "1", model="leaving")
+        never = threading.Event()
+        whatever_happens.callback(never.set)
+        call: Any = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
+        given_up = call.future(iter(lambda: never.wait() and None, None))
+        assert check(port, "") == health_pb2.HealthCheckResponse.SERVING  # so it has come in
+        assert program.stop() == 1
+        assert given_up.exception(10).code() == grpc.StatusCode.UNAVAILABLE
+    assert "given up" in program.output.read_text()
+
+
+def infer_call(channel: grpc.Channel, message: pb.ModelInferRequest, **rest: Any) -> Any:
+    stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+    return stub.ModelInfer.with_call(message, **rest)
+
+
+def sent_id(call: Any) -> Any:
+    return dict(call.trailing_metadata())["x-request-id"]
+
+
+def test_every_answer_and_refusal_goes_by_an_id(registry: str, tmp_path: Path) -> None:
+    port = free_port()
+    header = (("x-request-id", "of-the-call"),)
+    inputs = grpc_inputs("FP32", values("FP32", 1))
+    good = pb.ModelInferRequest(
+        model_name="leaving", inputs=[each._get_tensor() for each in inputs]
+    )
+    good.raw_input_contents.extend(each._get_content() for each in inputs)
+    bad = pb.ModelInferRequest(model_name="leaving")
+    with (
+        programs.serving(tmp_path, registry, serving_grpc_port=str(port)) as program,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        serves(program, "1", model="leaving")
+        for name, wanted in (("", "of-the-call"), ("of-the-message", "of-the-message")):
+            good.id = bad.id = name
+            answer, call = infer_call(channel, good, metadata=header)
+            assert (answer.id, sent_id(call)) == (wanted, wanted)
+            with pytest.raises(grpc.RpcError) as refusal:
+                infer_call(channel, bad, metadata=header)
+            assert sent_id(refusal.value) == wanted
+        lines = map(json.loads, program.output.read_text().splitlines())
+        refused = [line["id"] for line in lines if line["message"] == "refused"]
+        assert refused == ["of-the-call", "of-the-message"]
+        errors = "relay_serving_request_errors_total"
+        assert program.metric(errors, protocol="grpc", kind="refused", model="leaving") == 2
 
 
 def test_a_taken_port_is_said(mlflow_server: Program, tmp_path: Path) -> None:

@@ -13,11 +13,15 @@ from services.serving.auth import Tokens
 from services.serving.errors import RequestError
 from services.serving.grpc.service import INFERENCE, Service
 from services.serving.http import refusals
-from services.serving.http.exchange import Reply, Request
+from services.serving.http.exchange import Headers, Reply, Request
 from services.serving.metrics import Metrics
+from services.serving.stopping import Drain
 
 _HEALTH = "grpc.health.v1.Health"  # what probes ask
 _PUBLIC = frozenset({"ServerLive", "ServerReady", "Check"})  # no token is wanted
+_NEVER_SECONDS = 1e6  # who drains says when it is enough
+_MOST_CALLS = 1000  # at once, each of a message at most; beyond: RESOURCE_EXHAUSTED
+_ID = "x-request-id"
 _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -39,11 +43,12 @@ class GrpcServer:
     ) -> None:
         self._tokens = tokens
         self._metrics = metrics
+        self._given_up = False
         options = [
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.so_reuseport", 0),  # else another server may take the same port unseen
         ]
-        self._server = grpc.aio.server(options=options)
+        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_MOST_CALLS)
         self._offer(
             INFERENCE,
             {
@@ -58,8 +63,8 @@ class GrpcServer:
         self._offer(_HEALTH, {"Check": service.check})
 
     @asynccontextmanager
-    async def listening(self, host: str, port: int, stop_seconds: float) -> AsyncIterator[None]:
-        """Answer meanwhile; then take no more calls and let those end that are there.
+    async def listening(self, host: str, port: int) -> AsyncIterator[Drain]:
+        """Answer meanwhile; at the end give up the calls that are there, unless it was drained.
 
         Raises OSError.
         """
@@ -70,9 +75,14 @@ class GrpcServer:
             raise OSError(f"gRPC cannot listen at {address}: is its port taken?") from error
         await self._server.start()
         try:
-            yield
+            yield self._drain
         finally:
-            await self._server.stop(stop_seconds)
+            self._given_up = True
+            await self._server.stop(None)
+
+    async def _drain(self) -> None:
+        """Take no more calls, and let those end that are there."""
+        await self._server.stop(_NEVER_SECONDS)
 
     def _offer(self, service: str, methods: Mapping[str, _Method]) -> None:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
@@ -97,11 +107,16 @@ class GrpcServer:
                 reply = await method(request)
             except RequestError as error:
                 return await self._refuse(request, error, context)
+            except asyncio.CancelledError:
+                kind = "failed" if self._given_up else "client_gone"
+                self._metrics.errors.labels("grpc", kind, request.model).inc()
+                raise
             except Exception as error:  # noqa: BLE001  the boundary: the log learns all, the client nothing
                 return await self._refuse(request, refusals.failure(error), context)
             finally:
                 self._metrics.open_requests -= 1
             self._metrics.count("grpc", reply.model, 200).inc()
+            context.set_trailing_metadata(_id_of(reply))
             if reply.timer:
                 reply.timer.observe(time.perf_counter() - started)
             if reply.afterwards:
@@ -111,13 +126,17 @@ class GrpcServer:
         return call
 
     async def _refuse(self, request: Request, error: RequestError, context: _Context) -> bytes:
-        self._metrics.count("grpc", "", error.status).inc()
-        refusals.record(request, error, self._metrics)
-        trailing: tuple[tuple[str, str], ...] = ()
+        self._metrics.count("grpc", request.model, error.status).inc()
+        name = refusals.record(request, error, self._metrics)
+        trailing: Headers = ((_ID, name),)
         if error.retry_after is not None:  # what clients with a retry policy read
-            trailing = (("grpc-retry-pushback-ms", str(error.retry_after * 1000)),)
+            trailing += (("grpc-retry-pushback-ms", str(error.retry_after * 1000)),)
         status = _STATUS.get(error.status, grpc.StatusCode.INTERNAL)
         return await context.abort(status, error.message, trailing)
+
+
+def _id_of(reply: Reply) -> Headers:
+    return tuple(header for header in reply.headers if header[0] == _ID)
 
 
 def _headers(context: _Context) -> Any:

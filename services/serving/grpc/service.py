@@ -57,7 +57,8 @@ class Service:
     async def model_infer(self, request: Request) -> Reply:
         """Answer rows. Raises RequestError."""
         message = _read(pb.ModelInferRequest, request)
-        target = self._catalog.find(message.model_name, message.model_version or None)
+        request.message_id = message.id
+        target = self._asking.find(request, message.model_name, message.model_version or None)
         signature = target.predictor.model.signature
         query = open_inference.build_query(messages.read_request(message), signature, request.id)
         outputs, by = await self._asking.ask(request, target, query)

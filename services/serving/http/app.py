@@ -49,7 +49,7 @@ class App:
                 _compress(reply, request)
             proto.response_bytes(reply.status, reply.headers, reply.body)
         except ProtocolClosed:  # the client has gone away
-            metrics.errors.labels(request.protocol, "client_gone").inc()
+            metrics.errors.labels(request.protocol, "client_gone", request.model).inc()
             return
         finally:
             metrics.open_requests -= 1

@@ -14,7 +14,10 @@ encode_json = msgspec.json.Encoder().encode
 
 
 class Request(msgspec.Struct):
-    """`protocol` and `body` are known once the request has been routed and read."""
+    """`protocol` and `body` are known once the request has been routed and read.
+
+    So is the `model`, once it has been found to be served, and the `message_id` of a gRPC message.
+    """
 
     method: str
     path: str
@@ -22,6 +25,8 @@ class Request(msgspec.Struct):
     headers: GivenHeaders | Mapping[str, str]
     protocol: Protocol = "none"
     body: bytes = b""
+    model: str = ""
+    message_id: str = ""
 
     @property
     def id(self) -> str | None:

@@ -12,6 +12,7 @@ import msgspec
 from services.serving.errors import RequestError
 from services.serving.http.exchange import JSON, Reply, Request, encode_json
 from services.serving.metrics import Metrics
+from services.serving.protocols import binary_tensors
 from services.serving.queries import checked_id
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def failure(cause: Exception) -> RequestError:
 def record(request: Request, error: RequestError, metrics: Metrics) -> str:
     """Count and log a refusal; give the id that it goes by."""
     kind, name = _kind(error), _id_of(request)
-    metrics.errors.labels(request.protocol, kind).inc()
+    metrics.errors.labels(request.protocol, kind, request.model).inc()
     about = {"id": name, "path": request.path, "status": error.status, "error": error.message}
     if kind == "failed":
         _log.error("a request failed", exc_info=error.__cause__, extra=about)
@@ -66,7 +67,7 @@ def reply(request: Request, error: RequestError, id: str) -> Reply:  # noqa: A00
     headers = (*JSON, ("x-request-id", id), *error.headers.items())
     if error.retry_after is not None:
         headers += (("retry-after", str(error.retry_after)),)
-    return Reply(encode_json(_body(request, error)), status=error.status, headers=headers)
+    return Reply(encode_json(_body(request, error)), request.model, error.status, headers)
 
 
 def _kind(error: RequestError) -> str:
@@ -78,7 +79,7 @@ def _kind(error: RequestError) -> str:
 
 def _id_of(request: Request) -> str:
     """Find the client's id, if it is one; else make one."""
-    for given in (_id_in(request.body), request.id):
+    for given in (request.message_id, _id_in(request), request.id):
         try:
             if given:
                 return checked_id(given)
@@ -91,9 +92,12 @@ class _Named(msgspec.Struct):
     id: str | None = None
 
 
-def _id_in(body: bytes) -> str | None:
+def _id_in(request: Request) -> str | None:
+    """Look into the body's JSON, behind which there may be binary tensors."""
+    length = request.headers.get(binary_tensors.HEADER, "")
+    end = int(length) if length.isdecimal() and len(length) < 20 else None
     try:
-        return msgspec.json.decode(body, type=_Named).id
+        return msgspec.json.decode(request.body[:end], type=_Named).id
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

@@ -21,6 +21,12 @@ class Asking:
         self._shadow = shadow
         self._metrics = metrics
 
+    def find(self, request: Request, name: str, version: str | None = None) -> Target:
+        """Find who answers, which the request's model is named after. Raises RequestError (404)."""
+        target = self.catalog.find(name, version)
+        request.model = name
+        return target
+
     async def ask(self, request: Request, target: Target, query: Query) -> Answer:
         """Give the outputs, which are in the prediction log, and who gave them.
 

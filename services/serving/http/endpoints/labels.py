@@ -54,6 +54,7 @@ class Labels:
         The same label again changes nothing; a label of a prediction that is yet to come is kept.
         """
         self._catalog.served(model)
+        request.model = model
         given = decode(request.body, _DECODER).labels
         labels = [_checked(label, row) for row, label in enumerate(given)]
         try:

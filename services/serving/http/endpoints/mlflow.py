@@ -19,7 +19,7 @@ class Scoring:
 
     async def invocations(self, request: Request) -> Reply:
         """Answer rows. Raises RequestError."""
-        target = self._catalog.find(self._chosen(request))
+        target = self._asking.find(request, self._chosen(request))
         signature = target.predictor.model.signature
         kind = request.headers.get("content-type", scoring.JSON)
         query = scoring.read_query(request.body, signature, request.id, kind)

@@ -24,7 +24,7 @@ class V2:
 
     async def infer(self, request: Request, model: str, version: str | None = None) -> Reply:
         """Answer rows. Raises RequestError."""
-        target = self._catalog.find(model, version)
+        target = self._asking.find(request, model, version)
         asked = _read(request)
         query = open_inference.build_query(asked, target.predictor.model.signature, request.id)
         outputs, by = await self._asking.ask(request, target, query)
