@@ -123,6 +123,49 @@ def test_a_pickle_is_served_only_where_the_operator_named_its_model(
     assert again.get("/ready").status_code == 503
 
 
+def test_a_model_may_open_its_files_at_every_answer(
+    mlflow_server: Program, tmp_path: Path, start: Start
+) -> None:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    def register_lookup(bias: str) -> str:
+        (tmp_path / "bias.txt").write_text(bias)
+        signature = ModelSignature(Schema([ColSpec("long", "hour")]))
+        model = str(ROOT / "tests/python_models/lookup.py")
+        options = {"signature": signature, "artifacts": {"bias": str(tmp_path / "bias.txt")}}
+        url, example = mlflow_server.url, ROWS[["hour"]]
+        return log(url, "late", "pyfunc", None, example, python_model=model, **options)
+
+    def answer(program: Program) -> Any:
+        body = {"inputs": [BODY["inputs"][1]]}
+        response = httpx.post(program.url + "/v2/models/late/infer", json=body, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.json()["outputs"][0]["data"]
+
+    for version, bias in (("1", "0.5"), ("2", "0.25"), ("3", "none")):
+        assert register_lookup(bias) == version
+    try:
+        program = start(programs.serving(tmp_path, mlflow_server.url, serving_unsafe_models="late"))
+        for version, right in (("1", [6.5, 23.5]), ("2", [6.25, 23.25])):
+            set_alias(mlflow_server.url, "late", "champion", version)
+            serves(program, version)
+            assert answer(program) == right
+        set_alias(mlflow_server.url, "late", "champion", "3")
+        failures = "relay_serving_load_failures_total"
+        wait_for(lambda: program.metric(failures, model="late") >= 1, "its example to fail")
+        assert answer(program) == right
+        left = {folder.name.split("-")[0] for folder in (tmp_path / "serving/late").iterdir()}
+        assert left == {"2"}
+        program.stop()
+        again = start(
+            programs.serving(tmp_path, "http://127.0.0.1:9", serving_unsafe_models="late")
+        )
+        assert answer(again) == right
+    finally:
+        delete(mlflow_server.url, "late")
+
+
 def test_who_serves_only_onnx_pays_for_nothing_else() -> None:
     code = "import sys, services.serving.server; print(*sys.modules)"
     run = subprocess.run(

@@ -36,19 +36,30 @@ class Cache:
             raise OSError(message + "set RELAY_SERVING_CACHE to a folder that can") from error
 
     def scratch(self) -> Path:
-        """Make a folder to download into; `keep` it or `drop` it."""
+        """Make a folder to download into; whatever becomes of it, `drop` it."""
         return Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
 
     def folder(self, ref: VersionRef) -> Path:
         """Where a version lies, or would lie."""
         return self._root / ref.model / f"{ref.version}-{ref.created}"
 
-    def keep(self, scratch: Path, ref: VersionRef) -> None:
-        """Make a downloaded version the one of this reference."""
+    def place(self, scratch: Path, ref: VersionRef) -> None:
+        """Put a version, downloaded into its scratch folder, where it is loaded from.
+
+        What lay there, as after a start that could not load it, is set aside until it is dropped.
+        """
+        folder = self.folder(ref)
+        folder.parent.mkdir(exist_ok=True)
+        if folder.exists():
+            folder.rename(scratch / "before")
+        (scratch / "model").rename(folder)
+
+    def put_back(self, scratch: Path, ref: VersionRef) -> None:
+        """Take a version away that did not load; what lay there before lies there again."""
         folder = self.folder(ref)
         self.drop(folder)
-        folder.parent.mkdir(exist_ok=True)
-        scratch.rename(folder)
+        if (scratch / "before").exists():
+            (scratch / "before").rename(folder)
 
     def drop(self, folder: Path) -> None:
         """Delete a version's files."""
@@ -73,9 +84,11 @@ class Cache:
             served.setdefault(ref.model, {})[alias] = ref
         return served
 
-    def remember(self, served: Mapping[str, Mapping[Alias, VersionRef]]) -> None:
-        """Write down what is served now, then delete the versions that are not. Raises OSError."""
+    def remember(self, served: Mapping[str, Mapping[Alias, VersionRef]], *, tidy: bool) -> None:
+        """Write down what is served now; `tidy`: delete what is not. Raises OSError."""
         self.write(_SERVED, msgspec.json.encode(served))
+        if not tidy:  # something is being loaded
+            return
         kept = {self.folder(ref) for refs in served.values() for ref in refs.values()}
         for folder in self._root.glob("*/*"):
             if folder not in kept and not folder.parent.name.startswith(".new-"):

@@ -38,12 +38,19 @@ class Loader:
         return self._predictor(ref, await self._load(ref, self._cache.folder(ref)))
 
     async def fetch(self, ref: VersionRef) -> Predictor:
-        """Download, load, keep. Raises LoadError, RegistryAwayError, OSError."""
+        """Download, put in place, load from there: a model may open its files at any answer.
+
+        Raises LoadError, RegistryAwayError, OSError; then nothing of the version is left.
+        """
         scratch = await asyncio.to_thread(self._cache.scratch)
         try:
             await self._registry.fetch(ref, scratch / "model")
-            loaded = await self._load(ref, scratch / "model")
-            await asyncio.to_thread(self._cache.keep, scratch / "model", ref)
+            await asyncio.to_thread(self._cache.place, scratch, ref)
+            try:
+                loaded = await self._load(ref, self._cache.folder(ref))
+            except BaseException:  # also of a server that stops meanwhile
+                await asyncio.to_thread(self._cache.put_back, scratch, ref)
+                raise
         finally:
             await asyncio.to_thread(self._cache.drop, scratch)
         return self._predictor(ref, loaded)
