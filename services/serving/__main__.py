@@ -25,9 +25,7 @@ def main() -> int:
         fields = {"host": settings.serving_host, "port": settings.serving_port, "error": str(error)}
         logging.getLogger(__name__).error("cannot serve", extra=fields)
         return 1
-    if not answered_all:
-        os._exit(1)  # a model that still computes would be waited for
-    return 0
+    os._exit(0 if answered_all else 1)  # a model that still computes, or hangs, is not waited for
 
 
 def _collect_rarely() -> None:

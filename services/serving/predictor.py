@@ -1,8 +1,8 @@
 """One served version: queries in, logged outputs out, those that wait at one time together.
 
-No query waits for others to come: what is there when the model is free is one batch. A fast model
-computes on the event loop, which saves two hand-overs; a slow one on a thread of its own, so that
-nobody else waits for it.
+No query waits for others to come: what is there when the model is free is one batch. A batch that
+takes no time computes on the event loop, which saves two hand-overs; any other on a thread of the
+model's own, so that nobody else waits for it.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from services.serving.models.loading import Loaded
 from services.serving.queries import Outputs, Query
 
 _FAST_SECONDS = 0.001  # for a row: beyond it others would feel that the loop stands still
+_LOOP_SECONDS = 0.005  # for a batch that is computed there, as measured when the model was loaded
+_LOOK_SECONDS = 1.0  # between two looks for those who have waited too long
 
 
 class VersionRef(NamedTuple):
@@ -34,10 +36,11 @@ class VersionRef(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """Rows: computed together at most, and waiting at most."""
+    """Rows: computed together, waiting; seconds: until an answer is given up. Each at most."""
 
     batch_rows: int = 1024
     waiting_rows: int = 16384
+    answer_seconds: float = 60.0
 
 
 class _Ask(NamedTuple):
@@ -61,13 +64,16 @@ class Predictor:
         self._waiting: list[_Ask] = []
         self._waiting_rows = 0
         self._busy = False
-        slow = loaded.model.foreign or loaded.seconds > _FAST_SECONDS
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=ref.model) if slow else None
+        self._computing: list[_Ask] = []  # on the thread
+        self._looking = False
+        self._loop_rows = _loop_rows(loaded)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=ref.model)
 
     def ask(self, query: Query, role: Role) -> "asyncio.Future[Outputs]":
         """Queue a query; its outputs come when they are in the prediction log.
 
-        Raises RequestError (503) where too many wait; the future where the log cannot be written.
+        Raises RequestError (503) where too many wait; the future where the log cannot be written,
+        or no answer came in time.
         """
         if self._waiting and self._waiting_rows + query.rows > self._limits.waiting_rows:
             message = f"{self._waiting_rows} rows are waiting for model {self.ref.model!r}"
@@ -91,13 +97,41 @@ class Predictor:
         return self._waiting_rows
 
     def _turn(self) -> None:
+        waited = self._waiting_rows
         asks = self._next_batch()
-        if self._thread is None:
+        if waited - self._waiting_rows <= self._loop_rows:
             self._settle(asks, self._attempt(asks))
             return
-        loop = asyncio.get_running_loop()
-        attempt = loop.run_in_executor(self._thread, self._attempt, asks)
-        attempt.add_done_callback(lambda done: self._settle(asks, done.result()))
+        self._computing = asks
+        self._look_later()
+        try:
+            attempt = asyncio.get_running_loop().run_in_executor(self._thread, self._attempt, asks)
+        except RuntimeError as error:  # this machine gives no more threads
+            self._settle(asks, [error] * len(asks))
+        else:
+            attempt.add_done_callback(lambda done: self._settle(asks, done.result()))
+
+    def _look_later(self) -> None:
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Give up those who have waited too long: the model hangs, or too many ask it."""
+        overdue = time.perf_counter() - self._limits.answer_seconds
+        for ask in chain(self._computing, self._waiting):
+            if ask.query.received < overdue and not ask.answer.done():
+                ask.answer.set_exception(self._late())
+        self._waiting = [ask for ask in self._waiting if not ask.answer.done()]
+        self._waiting_rows = sum(ask.query.rows for ask in self._waiting)
+        self._looking = False
+        if self._busy:
+            self._look_later()
+
+    def _late(self) -> RequestError:
+        seconds = self._limits.answer_seconds
+        message = f"model {self.ref.model!r} has not answered within {seconds:g} s: ask again later"
+        return RequestError(503, message, retry_after=1)
 
     def _next_batch(self) -> list[_Ask]:
         """Take what waits, up to the limit; a query that is larger goes alone."""
@@ -119,17 +153,18 @@ class Predictor:
                 ask.answer.set_exception(answer)
             else:
                 ask.answer.set_result(answer)
+        self._computing = []
         self._busy = bool(self._waiting)
         if self._busy:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _attempt(self, asks: list[_Ask]) -> list[Outputs | Exception]:
-        """Compute a batch; a query that breaks the model is alone with it."""
+        """Compute a batch; a query that breaks the model is alone with it. Raises nothing."""
         try:
             return [*self._answer([ask.query for ask in asks], [ask.role for ask in asks])]
-        except Exception as error:  # noqa: BLE001  the runtimes' errors share no base
+        except BaseException as error:  # noqa: BLE001  the boundary: a model may raise anything
             if len(asks) == 1 or isinstance(error, RequestError):
-                return [error] * len(asks)
+                return [_bearable(error)] * len(asks)
             return list(chain.from_iterable(self._attempt([ask]) for ask in asks))
 
     def _answer(self, queries: Sequence[Query], roles: Sequence[Role]) -> list[Outputs]:
@@ -186,3 +221,19 @@ def _joined(columns: list[Any]) -> Column:
     if isinstance(columns[0], list):
         return list(chain.from_iterable(columns))
     return np.concatenate(columns)
+
+
+def _loop_rows(loaded: Loaded) -> int:
+    """How many rows may compute on the event loop; 0 for a slow model, or one that may hang."""
+    if loaded.model.foreign or loaded.seconds > _FAST_SECONDS:
+        return 0
+    return 1 + int((_LOOP_SECONDS - loaded.seconds) / max(loaded.seconds_of_a_further_row, 1e-9))
+
+
+def _bearable(error: BaseException) -> Exception:
+    """Make of what would end a process, or what no future takes, an error like others."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"the model raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

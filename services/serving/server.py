@@ -57,7 +57,11 @@ async def serve(settings: Settings) -> bool:
     log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
     registry = Registry(settings.mlflow_url)
     cache = Cache(settings.serving_cache)
-    limits = Limits(settings.serving_max_batch_rows, settings.serving_max_waiting_rows)
+    limits = Limits(
+        settings.serving_max_batch_rows,
+        settings.serving_max_waiting_rows,
+        settings.serving_answer_seconds,
+    )
     watcher = Watcher(
         registry,
         cache,
@@ -100,9 +104,9 @@ async def serve(settings: Settings) -> bool:
                 task.cancel()
     finally:
         await registry.close()
-        shadow.close()
+        shadowed_all = shadow.close(settings.serving_stop_seconds)
         log.close()
-    _log.info("stopped")
+    _log.info("stopped", extra={"answered_all": answered_all, "shadowed_all": shadowed_all})
     return answered_all
 
 

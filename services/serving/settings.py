@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     serving_max_waiting_rows: PositiveInt = Field(
         default=16384, description="of one model; beyond it the answer is 503"
     )
+    serving_answer_seconds: PositiveFloat = Field(
+        default=60.0, description="a request whose model takes longer is answered with 503"
+    )
     serving_webhook_secret_file: Path | None = Field(
         default=None, description="the secret of MLflow's webhook; none: the registry is polled"
     )

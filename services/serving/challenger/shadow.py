@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from services.serving.metrics import Metrics
@@ -24,6 +24,7 @@ class Shadow:
             None  # whose failure has been logged: the others are counted
         )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
+        self._draining = self._thread.submit(self._drain)
 
     def offer(self, predictor: Predictor, query: Query) -> None:
         """Queue a query whose answer has been sent."""
@@ -33,11 +34,12 @@ class Shadow:
         self._offered += query.rows
         self._waiting.append((predictor, query))
         if len(self._waiting) == 1:
-            self._thread.submit(self._drain)
+            self._draining = self._thread.submit(self._drain)
 
-    def close(self) -> None:
-        """Answer what is waiting, then stop."""
-        self._thread.shutdown()
+    def close(self, seconds: float) -> bool:
+        """Answer what is waiting, then stop. False where that took longer, or the model hangs."""
+        self._thread.shutdown(wait=False)
+        return not wait([self._draining], seconds).not_done
 
     def _drain(self) -> None:
         while self._waiting:
@@ -45,7 +47,7 @@ class Shadow:
             try:
                 columns = predictor.model.signature.adopt(query.columns)
                 predictor.answer([replace(query, columns=columns)], "shadow")
-            except Exception:  # noqa: BLE001  whatever it does, the champion is not hurt
+            except BaseException:  # noqa: BLE001  whatever it does, the next one is asked
                 self._failed(predictor.ref)
             self._waiting.popleft()
             self._done += query.rows

@@ -8,6 +8,7 @@ with the outputs that its signature registered. That warms it up, too.
 """
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from monitoring.prediction_log import LOG_COLUMNS
 from services.serving.errors import LoadError, RequestError
 from services.serving.models.fields import Field
 from services.serving.models.kinds import COLUMN_KINDS, TENSOR_KINDS
@@ -27,14 +29,16 @@ from services.serving.protocols import scoring
 from services.serving.queries import Outputs
 
 _WARM_UP_ROWS = 64
+_TRIES = 5
 _NEUTRAL = {str: "", bool: False, int: 0}
 
 
 class Loaded(NamedTuple):
-    """A model, and the seconds it took for one row when it was warm."""
+    """A model, and the seconds it took when it was warm: for one row, for each further one."""
 
     model: Model
     seconds: float
+    seconds_of_a_further_row: float = 0.0
 
 
 def load(folder: Path, *, trusted: bool = False) -> Loaded:
@@ -45,8 +49,9 @@ def load(folder: Path, *, trusted: bool = False) -> Loaded:
     try:
         description = yaml.load((folder / "MLmodel").read_text(), yaml.CSafeLoader)
         model = _model(folder, description, trusted)
+        _check_names(model)
         columns = _example(folder, model.signature)
-        return Loaded(model, _warm_up(model, columns, _registered(description)))
+        return Loaded(model, *_warm_up(model, columns, _registered(description)))
     except RequestError as error:
         raise LoadError(f"the stored input example is refused: {error.message}") from error
     except OSError as error:
@@ -95,17 +100,19 @@ def _neutral(field: Field) -> Any:
     return np.full((1, *field.shape), value, dtype=field.dtype) if field.shape else [value]
 
 
-def _warm_up(model: Model, columns: Columns, registered: list[dict[str, Any]]) -> float:
+def _warm_up(
+    model: Model, columns: Columns, registered: list[dict[str, Any]]
+) -> tuple[float, float]:
     rows = len(next(iter(columns.values())))
     row: Columns = {name: column[:1] for name, column in columns.items()}
     larger = [number % rows for number in range(max(rows, _WARM_UP_ROWS))]
+    batch: Columns = {name: _taken(column, larger) for name, column in columns.items()}
     try:
         outputs = model.run(columns)
-        more = model.run({name: _taken(column, larger) for name, column in columns.items()})
+        model.run(batch)
+        more, batch_seconds = _timed(model, batch)
         alone = model.run(row)
-        started = time.perf_counter()
-        again = model.run(row)
-        seconds = time.perf_counter() - started
+        again, seconds = _timed(model, row)
     except Exception as error:  # the runtimes' errors share no other base
         raise LoadError(f"the model fails on the input example: {error}") from error
     _check_outputs(outputs, rows, registered)
@@ -114,7 +121,25 @@ def _warm_up(model: Model, columns: Columns, registered: list[dict[str, Any]]) -
     if _alike(alone, again) and not _alike(alone, first):
         message = "the answer to a row depends on the rows beside it, which are others' requests"
         raise LoadError(message + ": want a model whose rows are independent")
-    return seconds
+    return seconds, max(batch_seconds - seconds, 0) / (len(larger) - 1)
+
+
+def _timed(model: Model, columns: Columns) -> tuple[Outputs, float]:
+    """The shortest of several tries counts: other threads stretch the others."""
+    seconds = math.inf
+    for _ in range(_TRIES):
+        started = time.perf_counter()
+        outputs = model.run(columns)
+        seconds = min(seconds, time.perf_counter() - started)
+    return outputs, seconds
+
+
+def _check_names(model: Model) -> None:
+    """Inputs and outputs share the rows of the prediction log with its own columns."""
+    names = [*LOG_COLUMNS, *model.signature.fields, *(output.name for output in model.outputs)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        message = f"{twice} name two of: inputs, outputs, the prediction log's own columns"
+        raise LoadError(message + ": rename one")
 
 
 def _alike(some: Outputs, others: Outputs) -> bool:
