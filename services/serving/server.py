@@ -84,7 +84,11 @@ async def serve(settings: Settings) -> bool:
         About(metrics, lambda: openapi.describe(routes, catalog)),
         Events(webhook) if webhook else None,
     )
-    bodies = Bodies(settings.serving_max_body_bytes, settings.serving_body_seconds)
+    bodies = Bodies(
+        settings.serving_max_body_bytes,
+        settings.serving_max_bytes_of_bodies,
+        settings.serving_body_seconds,
+    )
     app = App(Routes(routes), bodies, tokens, health, metrics)
     server = _server(app, settings)
     address = {

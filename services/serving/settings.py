@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         default=60.0, description="longest wait between two tries of a version that does not load"
     )
     serving_max_body_bytes: PositiveInt = 16 * 2**20
+    serving_max_bytes_of_bodies: PositiveInt = Field(
+        default=256 * 2**20, description="of all that are read and answered; beyond it: 503"
+    )
     serving_body_seconds: PositiveFloat = Field(
         default=30.0, description="a body that takes longer to come is answered with 408"
     )

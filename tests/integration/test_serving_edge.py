@@ -1,5 +1,6 @@
 """The HTTP edge of serving: who may ask, how it refuses, slow and gone clients, the end."""
 
+import gzip
 import json
 import os
 import selectors
@@ -7,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
@@ -212,6 +213,41 @@ def test_idle_and_slow_and_gone_clients_hurt_nobody(
     wait_for(lambda: serving.metric(errors, kind="client_gone") == 100, "the gone to be noticed")
     wait_for(lambda: serving.metric("relay_serving_in_flight") == 1, "nobody else to be left")
     assert serving.metric("relay_serving_requests_total", code="408") == len(slow)
+
+
+def test_large_bodies_share_a_room_and_small_ones_need_none(
+    registry: str, start: Start, tmp_path: Path
+) -> None:
+    size, room = 100_000, 1_000_000
+    serving = start(
+        programs.serving(tmp_path, registry, serving_max_bytes_of_bodies=str(room + size // 2))
+    )
+    serves(serving, "1")
+    address = ("127.0.0.1", int(serving.url.rpartition(":")[2]))
+    large = json.dumps(infer_body([ROW])).ljust(size).encode()
+    ways: list[tuple[bytes | Iterable[bytes], dict[str, str]]] = [
+        (large, {}),
+        ([large[:50_000], large[50_000:]], {}),  # in chunks
+        (gzip.compress(large), {"content-encoding": "gzip"}),
+    ]
+    with ExitStack() as open_ones:
+        for _ in range(room // size):
+            holder = open_ones.enter_context(socket.create_connection(address))
+            holder.sendall(request_head(size) + large[:-1])
+        wait_for(lambda: serving.metric("relay_serving_in_flight") == 11, "all to be held")
+        for body, headers in ways:
+            refused = httpx.post(serving.url + INFER, content=body, headers=headers)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert f"bodies of {room} bytes" in refused.json()["error"]
+            assert probability(infer(serving)) == right_for("1")
+        holder.sendall(large[-1:])
+        assert b" 200 " in holder.recv(4096)
+        assert httpx.post(serving.url + INFER, content=large).status_code == 200
+    wait_for(lambda: serving.metric("relay_serving_in_flight") == 1, "the others to be gone")
+    for _ in range(20):  # more than the room has, one after the other
+        for body, headers in ways:
+            answer = httpx.post(serving.url + INFER, content=body, headers=headers)
+            assert probability(answer.json()) == right_for("1")
 
 
 def dribble(clients: list[socket.socket]) -> bytes:

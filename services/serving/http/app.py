@@ -53,6 +53,7 @@ class App:
             return
         finally:
             metrics.open_requests -= 1
+            self._bodies.release(request)
         metrics.count(request.protocol, reply.model, reply.status).inc()
         if reply.timer:
             reply.timer.observe(time.perf_counter() - started)

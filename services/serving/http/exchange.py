@@ -17,6 +17,7 @@ class Request(msgspec.Struct):
     """`protocol` and `body` are known once the request has been routed and read.
 
     So is the `model`, once it has been found to be served, and the `message_id` of a gRPC message.
+    `held` are the bytes that `Bodies` counts it as.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Request(msgspec.Struct):
     body: bytes = b""
     model: str = ""
     message_id: str = ""
+    held: int = 0
 
     @property
     def id(self) -> str | None:
