@@ -7,10 +7,11 @@ writer. Importing and writing need neither pandas nor pyarrow.
 """
 
 from monitoring.prediction_log.frames import DamagedLogError
-from monitoring.prediction_log.records import Label, Prediction, PredictionRecord, Role
+from monitoring.prediction_log.records import LOG_COLUMNS, Label, Prediction, PredictionRecord, Role
 from monitoring.prediction_log.writer import PredictionLog
 
 __all__ = [
+    "LOG_COLUMNS",
     "DamagedLogError",
     "Label",
     "Prediction",

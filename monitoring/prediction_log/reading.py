@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from monitoring.prediction_log.frames import read_items
 from monitoring.prediction_log.ids import may_hold
 from monitoring.prediction_log.parts import Part, list_parts
-from monitoring.prediction_log.records import Label, Prediction
+from monitoring.prediction_log.records import LOG_COLUMNS, Label, Prediction
 from monitoring.prediction_log.sealed import SealedFile
 from monitoring.prediction_log.segments import list_segments
-from monitoring.prediction_log.tables import LOG_COLUMNS, TIME, json_columns, to_predictions
+from monitoring.prediction_log.tables import TIME, json_columns, to_predictions
 from monitoring.prediction_log.writer import LABELS, PREDICTIONS
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ else:
     Columns = dict[str, Any]
 
 Role = Literal["champion", "challenger", "shadow"]
+LOG_COLUMNS = ("id", "time", "event_time", "version", "role", "latency_seconds")
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, array_like=True):

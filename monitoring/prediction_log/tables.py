@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitoring.prediction_log.records import Prediction, PredictionRecord
+from monitoring.prediction_log.records import LOG_COLUMNS, Prediction, PredictionRecord
 
-LOG_COLUMNS = ("id", "time", "event_time", "version", "role", "latency_seconds")
 TIME = pa.timestamp("us", "UTC")
 BATCH_ROWS = 2**11  # larger batches keep the garbage collector busy
 _VERSIONS = b"relay.versions"  # metadata: {version: {"features": [...], "output": [...]}}

@@ -182,6 +182,7 @@ def test_a_model_appears_and_goes_without_a_restart(
         httpx.post(serving.url + "/invocations", json={}),
     ):
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    register(mlflow_server.url, "another", small_model())
     register(mlflow_server.url, "flights", small_model(BIASES["1"]))
     try:
         set_alias(mlflow_server.url, "flights", "champion", "1")
@@ -190,6 +191,7 @@ def test_a_model_appears_and_goes_without_a_restart(
     finally:
         delete(mlflow_server.url, "flights")
     wait_for(lambda: serving.get("/ready").status_code == 503, "its end")
+    delete(mlflow_server.url, "another")
     assert httpx.post(serving.url + INFER, json=infer_body([ROW])).status_code == 404
 
 
@@ -214,6 +216,12 @@ def test_without_mlflow_it_goes_on_and_starts_again_from_its_cache(
     assert second.answers("/ready")
     assert infer(second)["model_version"] == "1"
     assert probability(infer(second)) == right_for("1")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    start(programs.mlflow_server(empty, int(mlflow.url.rpartition(":")[2])))
+    wait_for(lambda: "lists no model at all" in " ".join(errors(second)), "a lost database")
+    assert probability(infer(second)) == right_for("1")
+    assert second.metric("relay_serving_registry_up") == 0
     assert second.stop() == 0
 
 

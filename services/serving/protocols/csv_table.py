@@ -8,11 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from services.serving.errors import RequestError
 from services.serving.models.fields import Field
-from services.serving.models.signature import Signature
+from services.serving.models.signature import MAX_ROWS, Signature
 
 # pandas' own list: pandas.io.parsers.readers.STR_NA_VALUES
 MISSING = frozenset(("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan"))
@@ -54,7 +55,7 @@ def _lines(body: bytes) -> list[list[str]]:
         ) from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        lines = [line for line in reader if line]
+        lines = list(islice(filter(None, reader), MAX_ROWS + 2))  # a header, and one too many
     except csv.Error as error:
         raise RequestError(400, f"line {reader.line_num} is not CSV: {error}") from error
     if not lines:

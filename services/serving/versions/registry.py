@@ -57,11 +57,13 @@ class _Got(msgspec.Struct):
 class Look(NamedTuple):
     """What the registry says: every model that has one of our aliases.
 
-    Where it is not whole, an entry could not be read: what is missing may well be there.
+    Where it is not whole, an entry could not be read: what is missing may well be there. A registry
+    without `any_model` at all is a new one, or hides them.
     """
 
     refs: Refs
     whole: bool
+    any_model: bool = True
 
 
 class Registry:
@@ -77,17 +79,18 @@ class Registry:
     async def look(self) -> Look:
         """Read all aliases. Raises RegistryAwayError."""
         refs: Refs = {}
-        whole, token = True, ""
+        whole, token, count = True, "", 0
         while True:
             asked: dict[str, str | int] = {"max_results": 100, "page_token": token}
             page = await self._client.get(_API + "registered-models/search", asked, _Page)
+            count += len(page.registered_models)
             for raw in page.registered_models:
                 if model := _read(raw):
                     refs |= _aliased(model)
                 else:
                     whole = False
             if page.next_page_token in ("", token):  # the same one again would never end
-                return Look(refs, whole and not page.next_page_token)
+                return Look(refs, whole and not page.next_page_token, count > 0)
             token = page.next_page_token
 
     async def tags(self, ref: VersionRef) -> dict[str, str]:

@@ -44,7 +44,11 @@ class Watcher:
         self._backoff = Backoff(poll_seconds, retry_seconds)
         self._canaries = Canaries(registry, cache, catalog, metrics, self.wake)
         self._woken = asyncio.Event()
-        self._away = False
+        self._wanted: dict[tuple[str, Alias], VersionRef | None] = {}
+        self._loading: dict[
+            VersionRef, asyncio.Task[None]
+        ] = {}  # one that takes long stops no other
+        self._away = ""  # why
         self._remembered: Refs = {}
 
     async def restore(self) -> None:
@@ -52,11 +56,19 @@ class Watcher:
         self._remembered = await asyncio.to_thread(self._cache.served)
         for aliases in self._remembered.values():
             for alias, ref in aliases.items():
+                self._wanted[ref.model, alias] = ref
                 await self._load(alias, ref, cached=True)
         self._canaries.restore()
 
     async def watch(self) -> None:
         """Look at the registry again and again, until cancelled."""
+        try:
+            await self._watch()
+        finally:
+            for task in self._loading.values():
+                task.cancel()
+
+    async def _watch(self) -> None:
         while True:
             self._woken.clear()
             try:
@@ -79,57 +91,72 @@ class Watcher:
             self._seen(error)
             await self._canaries.remember()  # one may have been withdrawn meanwhile
             return
+        if self._catalog.models and not wanted.any_model:
+            self._seen(RegistryAwayError("it lists no model at all, not even those served here"))
+            return
         self._seen(None)
-        for model in wanted.refs.keys() | self._catalog.models.keys():
+        loading = {ref.model for ref in self._loading}
+        for model in wanted.refs.keys() | self._catalog.models.keys() | loading:
             if model in wanted.refs or wanted.whole:
                 for alias in ALIASES:
-                    await self._follow(model, alias, wanted.refs.get(model, {}).get(alias))
+                    self._follow(model, alias, wanted.refs.get(model, {}).get(alias))
         await self._remember()
         await self._canaries.follow()
 
-    async def _follow(self, model: str, alias: Alias, ref: VersionRef | None) -> None:
+    def _follow(self, model: str, alias: Alias, ref: VersionRef | None) -> None:
         current = self._catalog.refs().get(model, {}).get(alias)
         self._metrics.wanted.labels(model, alias).set(_number(ref))
         self._metrics.served.labels(model, alias).set(_number(current))
+        place = model, alias
+        self._wanted[place] = ref
         if ref is None:
-            self._backoff.forget((model, alias))
+            self._backoff.forget(place)
             self._catalog.withdraw(model, alias)
-        elif current != ref and self._backoff.may_try((model, alias), ref):
-            await self._load(alias, ref)
+        elif current != ref and (loaded := self._catalog.loaded(ref)):
+            self._catalog.switch(alias, loaded)  # a promotion loads nothing again
+        elif current != ref and ref not in self._loading and self._backoff.may_try(place, ref):
+            self._loading[ref] = asyncio.create_task(self._load(alias, ref))
 
     async def _load(self, alias: Alias, ref: VersionRef, *, cached: bool = False) -> None:
+        place = ref.model, alias
         get = self._loader.restore if cached else self._loader.fetch
         try:
             predictor = self._catalog.loaded(ref) or await get(ref)
         except Exception as error:  # noqa: BLE001  the boundary: many libraries read a stranger's file
-            wait = self._backoff.failed((ref.model, alias), ref)
+            wait = self._backoff.failed(place, ref)
             self._metrics.load_failures.labels(ref.model, alias).inc()
             fields = {**about(ref, alias), "error": _said(error), "next_try_seconds": wait}
             _log.error("a version cannot be loaded, what was served stays", extra=fields)
         else:
-            self._backoff.forget((ref.model, alias))
-            self._catalog.switch(alias, predictor)
+            self._backoff.forget(place)
+            if self._wanted[place] == ref:  # not taken back while it was loaded
+                self._catalog.switch(alias, predictor)
+        finally:
+            self._loading.pop(ref, None)
+            self.wake()
 
     async def _remember(self) -> None:
         """Bring the cache to what is served; where its disk is full, try again next time."""
         if (refs := self._catalog.refs()) == self._remembered:
             return
         try:
-            await asyncio.to_thread(self._cache.remember, refs)
+            tidy = not self._loading
+            await asyncio.to_thread(self._cache.remember, refs, tidy=tidy)
         except OSError as error:
             message = "the cache cannot be written, a restart would serve what was before"
             _log.error(message, extra={"error": str(error)})
         else:
-            self._remembered = refs
+            self._remembered = refs if tidy else {}
 
     def _seen(self, error: RegistryAwayError | None) -> None:
         self._metrics.registry_up.set(error is None)
         if error is None:
             self._metrics.registry_seen = time.monotonic()
-        if (error is not None) != self._away:
-            self._away = not self._away
-            word = "the registry is away, serving goes on" if self._away else "the registry is back"
-            _log.warning(word, extra={"error": str(error)} if error else {})
+        why = str(error) if error else ""
+        if why != self._away:  # said once, and again where the reason is another
+            self._away = why
+            word = "the registry is away, serving goes on" if why else "the registry is back"
+            _log.warning(word, extra={"error": why} if why else {})
 
 
 def _number(ref: VersionRef | None) -> int:
