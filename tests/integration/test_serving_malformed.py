@@ -55,39 +55,55 @@ def binary(*, header: int | str | None = None, body: bytes = b"", **change: Any)
 MOST = 16 * 2**20
 NESTED = b'{"inputs":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
 GZIP = {"content-encoding": "gzip"}
-MALFORMED: dict[str, tuple[Wire, int, str]] = {
-    "cut off": (
-        binary(body=HOUR[:-1]),
+LENGTH = "inference-header-content-length"
+MALFORMED: dict[str, tuple[Wire, int, str | None, str]] = {
+    "cut off": (binary(body=HOUR[:-1]), 400, "hour", "binary_data_size 8, but the body has 7"),
+    "more behind": (
+        binary(body=HOUR + b"more"),
         400,
-        "field 'hour': binary_data_size 8, but the body has 7",
+        "binary_data_size",
+        "4 bytes follow the last tensor",
     ),
-    "more behind": (binary(body=HOUR + b"more"), 400, "4 bytes follow the last tensor"),
-    "header beyond": (
-        binary(header=10**9),
+    "header beyond": (binary(header=10**9), 400, LENGTH, f"{LENGTH}: got '1000000000'"),
+    "header negative": (binary(header=-5), 400, LENGTH, f"{LENGTH}: got '-5'"),
+    "header a word": (binary(header="all"), 400, LENGTH, f"{LENGTH}: got 'all'"),
+    "negative shape": (binary(shape=[-1]), 400, "hour", "field 'hour': got [-1], want shape"),
+    "huge shape": (binary(shape=[2**62]), 400, "hour", "got '1 values', want as many"),
+    "thousands of dimensions": (binary(shape=[1] * 10_000), 400, "hour", "got [1, 1"),
+    "no number": (binary(shape=["1"]), 400, "inputs[1].shape[0]", "the body is not as wanted"),
+    "no shape": (
+        (b'{"inputs": [{"name": "hour", "datatype": "INT64"}]}', {}),
         400,
-        "inference-header-content-length: got '1000000000'",
+        "inputs[0].shape",
+        "missing required field",
     ),
-    "header negative": (binary(header=-5), 400, "inference-header-content-length: got '-5'"),
-    "header a word": (binary(header="all"), 400, "inference-header-content-length: got 'all'"),
-    "negative shape": (binary(shape=[-1]), 400, "field 'hour': got [-1], want shape"),
-    "huge shape": (binary(shape=[2**62]), 400, "field 'hour': got '1 values', want as many"),
-    "thousands of dimensions": (binary(shape=[1] * 10_000), 400, "field 'hour': got [1, 1"),
-    "no number": (binary(shape=["1"]), 400, "the body is not as wanted"),
-    "BF16": (binary(datatype="BF16"), 400, "field 'hour': got 'BF16', want datatype INT64"),
-    "nested": ((NESTED, {}), 400, "the body is not"),
-    "no UTF-8": ((b'{"inputs":[{"name":"\xff"', {}), 400, "the body is not JSON"),
-    "not packed": ((b"{}", GZIP), 400, "the body is not gzip"),
-    "a bomb": ((gzip.compress(bytes(MOST + 1)), GZIP), 413, "unpacks to more than 16777216 bytes"),
-    "an unknown encoding": ((b"{}", {"content-encoding": "br"}), 415, "want gzip or deflate"),
+    "an id that is none": ((b'{"inputs": [], "id": 1}', {}), 400, "id", "got `int`"),
+    "BF16": (binary(datatype="BF16"), 400, "hour", "got 'BF16', want datatype INT64"),
+    "nested": ((NESTED, {}), 400, None, "the body is not"),
+    "no UTF-8": ((b'{"inputs":[{"name":"\xff"', {}), 400, None, "the body is not JSON"),
+    "not packed": ((b"{}", GZIP), 400, None, "the body is not gzip"),
+    "a bomb": (
+        (gzip.compress(bytes(MOST + 1)), GZIP),
+        413,
+        None,
+        "unpacks to more than 16777216 bytes",
+    ),
+    "an unknown encoding": (
+        (b"{}", {"content-encoding": "br"}),
+        415,
+        "content-encoding",
+        "want gzip or deflate",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_body_is_refused_and_hurts_nobody(server: Server, name: str) -> None:
-    (body, headers), status, words = MALFORMED[name]
+    (body, headers), status, field, words = MALFORMED[name]
     response = httpx.post(server.program.url + INFER, content=body, headers=headers)
     assert response.status_code == status
     assert words in response.json()["error"]
+    assert response.json().get("field") == field
     body, headers = binary()
     answer = httpx.post(server.program.url + INFER, content=body, headers=headers)
     assert probability(answer.json()) == right_for("1")

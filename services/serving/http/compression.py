@@ -19,7 +19,8 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     if name in ("", "identity"):
         return body
     if name not in _WINDOWS:
-        raise RequestError(415, f"content-encoding: got {shown(encoding)}, want gzip or deflate")
+        message = f"content-encoding: got {shown(encoding)}, want gzip or deflate"
+        raise RequestError(415, message, "content-encoding")
     stream = zlib.decompressobj(_WINDOWS[name])
     try:
         plain = stream.decompress(body, limit + 1)

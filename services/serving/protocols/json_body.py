@@ -1,6 +1,7 @@
 """A request's body in, a typed value out, or a refusal that says where the body is wrong."""
 
 import json
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,6 +9,8 @@ import msgspec
 from services.serving.errors import RequestError
 
 _T = TypeVar("_T")
+_PATH = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
+_MISSING = re.compile(r"(?:missing required|contains unknown) field `(.*?)`")
 
 
 def decode(body: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
@@ -38,4 +41,16 @@ def _convert(value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise RequestError(400, f"the body is not as wanted: {error}") from error
+        raise RequestError(400, f"the body is not as wanted: {error}", _field(error)) from error
+
+
+def _field(error: msgspec.ValidationError) -> str | None:
+    """Find the path that msgspec ends its message with: of `$.inputs[0].shape` what follows `$`.
+
+    Where something is missing, it says the name before: "missing required field `shape`".
+    """
+    message = str(error)
+    path = _PATH.search(message)
+    missing = _MISSING.search(message)
+    parts = [path[1] if path else "", missing[1] if missing else ""]
+    return ".".join(filter(None, parts)) or None
