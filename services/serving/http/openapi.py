@@ -6,7 +6,7 @@ of the structs that are decoded, examples are rows that the served models answer
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,8 +49,10 @@ class _Operation(NamedTuple):
     kinds: tuple[str, ...] = (_JSON,)
     media: str = _JSON
     status: int = 200
+    headers: tuple[str, ...] = ()
 
 
+_SIGNED = ("x-mlflow-signature", "x-mlflow-delivery-id", "x-mlflow-timestamp")
 _INFER = _Operation(answers.Inferred, _ASKED, InferRequest)
 _OPERATIONS = {
     "V2.server": _Operation(answers.Server),
@@ -68,7 +70,7 @@ _OPERATIONS = {
     "About.index": _Operation(),
     "About.metrics": _Operation(media=_METRICS),
     "About.openapi": _Operation(),
-    "Events.take": _Operation(answers.Accepted, _ASKED, status=202),
+    "Events.take": _Operation(answers.Accepted, _ASKED, answers.Event, status=202, headers=_SIGNED),
 }
 
 
@@ -106,7 +108,10 @@ def _operation(route: Route, does: _Operation, catalog: Catalog) -> dict[str, An
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}"),
         "summary": (route.handler.__doc__ or "").partition("\n")[0].partition(" Raises")[0],
         "tags": [route.protocol],
-        "parameters": [_parameter(name, catalog) for name in re.findall(r"{(\w+)}", route.path)],
+        "parameters": [
+            *(_parameter(name, catalog) for name in re.findall(r"{(\w+)}", route.path)),
+            *(_header(name) for name in does.headers),
+        ],
         "responses": {
             str(does.status): _response(does.status, does.media, does.gives),
             **{str(status): _response(status, _JSON, refusal) for status in does.refuses},
@@ -119,10 +124,17 @@ def _operation(route: Route, does: _Operation, catalog: Catalog) -> dict[str, An
 
 
 def _parameter(name: str, catalog: Catalog) -> dict[str, Any]:
-    known = [*catalog.models] if name == "model" else []
+    """Describe a part of a path; its examples are the models and versions that are served."""
+    served = catalog.refs()
+    versions = {ref.version for refs in served.values() for ref in refs.values()}
+    known = sorted(served if name == "model" else versions)
     examples = {"examples": {each: {"value": each} for each in known}} if known else {}
     schema = {"type": "string", "minLength": 1}
     return {"name": name, "in": "path", "required": True, "schema": schema, **examples}
+
+
+def _header(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
 
 
 def _response(status: int, media: str, struct: _Struct | None) -> dict[str, Any]:
@@ -136,24 +148,49 @@ def _schema(struct: _Struct | None) -> dict[str, Any]:
 def _body(route: Route, does: _Operation, catalog: Catalog) -> dict[str, Any]:
     content: dict[str, Any] = {kind: {} for kind in does.kinds}
     content[_JSON] = _schema(does.takes)
-    if does is _INFER:
+    if example := _EXAMPLES.get(_name(route)):
         content[_JSON]["examples"] = {
-            name: {"value": {"inputs": _row(served["champion"].model.signature)}}
+            name: {"value": example(served["champion"].model.signature)}
             for name, served in catalog.models.items()
             if "champion" in served
         }
     return {"required": True, "content": content}
 
 
-def _row(signature: Signature) -> list[dict[str, Any]]:
-    return [_tensor(field) for field in signature.fields.values()]
+def _row(signature: Signature) -> dict[str, Any]:
+    return {"inputs": [_tensor(field) for field in signature.fields.values()]}
+
+
+def _instance(signature: Signature) -> dict[str, Any]:
+    return {"instances": [{field.name: _value(field) for field in signature.fields.values()}]}
+
+
+def _label(signature: Signature) -> dict[str, Any]:
+    return {"labels": [{"id": "an-id", "label": 1, "time": "2013-07-01T12:00:00Z"}]}
 
 
 def _tensor(field: Field) -> dict[str, Any]:
-    value = next((v for kind, v in _NEUTRAL.items() if kind in field.kind.values), 0)
     return {
         "name": field.name,
         "shape": [1, *field.shape],
         "datatype": field.kind.datatype,
-        "data": [value] * math.prod(field.shape),
+        "data": [_neutral(field)] * math.prod(field.shape),
     }
+
+
+def _value(field: Field) -> Any:
+    value: Any = _neutral(field)
+    for size in reversed(field.shape):
+        value = [value] * size
+    return value
+
+
+def _neutral(field: Field) -> Any:
+    return next((v for kind, v in _NEUTRAL.items() if kind in field.kind.values), 0)
+
+
+_EXAMPLES: dict[str, Callable[[Signature], dict[str, Any]]] = {
+    "V2.infer": _row,
+    "Scoring.invocations": _instance,
+    "Labels.take": _label,
+}

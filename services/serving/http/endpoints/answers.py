@@ -26,6 +26,15 @@ class Accepted(msgspec.Struct):
     accepted: bool
 
 
+class Event(msgspec.Struct):
+    """What MLflow's webhook sends; that the registry has changed is all that is taken from it."""
+
+    entity: str
+    action: str
+    data: dict[str, Any]
+    timestamp: str
+
+
 class Server(msgspec.Struct):
     """Open Inference's server metadata."""
 
