@@ -13,9 +13,19 @@ import pandas as pd
 
 from monitoring.prediction_log.reading import read_predictions
 from tests import programs
-from tests.programs import Program, wait_for
-from tests.serving_client import BIASES, INFER, ROW, infer, infer_body, probability, serves
-from tests.small_models import expected, register, set_alias, small_model
+from tests.mlflow_models import log
+from tests.programs import ROOT, Program, wait_for
+from tests.serving_client import (
+    BIASES,
+    INFER,
+    ROW,
+    infer,
+    infer_body,
+    probability,
+    right_for,
+    serves,
+)
+from tests.small_models import EXAMPLE, delete, expected, register, set_alias, small_model
 
 Start = Callable[[AbstractContextManager[Program]], Program]
 CLIENTS, REQUESTS = 8, 40
@@ -96,3 +106,49 @@ def test_a_slow_shadow_is_dropped_and_the_champion_answers(
         ("shadow", slow): 100 * (answered - dropped),
     }
     assert serving.metric("relay_serving_shadow_failures_total") == 0
+
+
+def register_hanging(url: str, name: str) -> str:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    columns = [ColSpec("string", "carrier"), ColSpec("long", "hour")]
+    columns.append(ColSpec("double", "temp", required=False))
+    return log(
+        url,
+        name,
+        "pyfunc",
+        None,
+        EXAMPLE,
+        python_model=str(ROOT / "tests/python_models/hangs.py"),
+        signature=ModelSignature(Schema(columns)),
+    )
+
+
+def test_a_model_that_hangs_keeps_nobody(registry: str, start: Start, tmp_path: Path) -> None:
+    """Its clients get a refusal, other models answer, and a stop ends."""
+    set_alias(registry, "stuck", "champion", register_hanging(registry, "stuck"))
+    set_alias(registry, "flights", "challenger", register_hanging(registry, "flights"))
+    options: dict[str, Any] = {
+        "serving_unsafe_models": "stuck,flights",
+        "serving_answer_seconds": "0.5",
+    }
+    options |= {"serving_stop_seconds": "1", "serving_leave_seconds": "0"}
+    try:
+        serving = start(programs.serving(tmp_path, registry, **options))
+        serves(serving, "1")
+        serves(serving, "3", "challenger")
+        serves(serving, "1", model="stuck")
+        for hour in (13, 6):
+            body = infer_body([ROW | {"hour": hour}])
+            refused = httpx.post(serving.url + "/v2/models/stuck/infer", json=body, timeout=60)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert "has not answered within 0.5 s" in refused.json()["error"]
+        for hour in (13, 6):  # of which the first one's shadow hangs
+            asked = ROW | {"hour": hour}
+            assert probability(infer(serving, asked)) == right_for("1", asked)
+        assert serving.stop() == 0
+        stopped = serving.output.read_text().splitlines()[-1]
+        assert '"shadowed_all":false' in stopped.replace(" ", "")
+    finally:
+        delete(registry, "stuck")
