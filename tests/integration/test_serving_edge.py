@@ -172,7 +172,10 @@ def request_head(length: int) -> bytes:
 def test_idle_and_slow_and_gone_clients_hurt_nobody(
     registry: str, start: Start, tmp_path: Path
 ) -> None:
-    """1,000 idle, 100 that dribble a byte at a time, 100 that go in the middle: all at once."""
+    """1,000 idle, 100 that dribble a body, 100 a head, 100 that go in the middle: all at once.
+
+    So are 10 heads that are larger than any may be.
+    """
     serving = start(programs.serving(tmp_path, registry, serving_body_seconds="3"))
     serves(serving, "1")
     address = ("127.0.0.1", int(serving.url.rpartition(":")[2]))
@@ -198,11 +201,19 @@ def test_idle_and_slow_and_gone_clients_hurt_nobody(
         slow = [connect() for _ in range(100)]
         for client in slow:
             client.sendall(request_head(9999))
+        heads = [connect() for _ in range(100)]
+        for client in heads:
+            client.sendall(b"GET /live HTTP/1.1\r\nhost: x\r\nx-slow: ")
+        for _ in range(10):
+            assert answer_to_a_large_head(connect())[:13] in (b"HTTP/1.1 431 ", b"")
         for _ in range(100):
             with socket.create_connection(address) as gone:
                 gone.sendall(request_head(9999) + b'{"inputs": [')
-        answers = dribble(slow)
+        answers = dribble(slow, heads)
         assert b" 408 " in answers
+        for client in heads:
+            client.sendall(b"\r\n\r\n")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
         stop.set()
         seen = [answer for each in asking for answer in each.result()]
         assert len(psutil.Process(serving.process.pid).net_connections()) > len(idle)
@@ -250,14 +261,24 @@ def test_large_bodies_share_a_room_and_small_ones_need_none(
             assert probability(answer.json()) == right_for("1")
 
 
-def dribble(clients: list[socket.socket]) -> bytes:
-    """Send a space now and then for each until it is answered; give all answers."""
+def answer_to_a_large_head(client: socket.socket) -> bytes:
+    with suppress(ConnectionError):  # a reset may overtake the answer
+        client.sendall(b"GET /live HTTP/1.1\r\nhost: x\r\nx-large: " + b"a" * 65 * 1024)
+        return client.recv(4096)
+    return b""
+
+
+def dribble(clients: list[socket.socket], others: list[socket.socket]) -> bytes:
+    """Send a space now and then for each until it is answered; give all answers.
+
+    The others are sent as much meanwhile, and not looked at.
+    """
     answers, left = b"", set(clients)
     with selectors.DefaultSelector() as waiting:
         for client in clients:
             waiting.register(client, selectors.EVENT_READ, client)
         while left:
-            for client in left:
+            for client in (*left, *others):
                 with suppress(ConnectionError):  # it has been answered meanwhile
                     client.sendall(b" ")
             for key, _ in waiting.select(timeout=0.1):
