@@ -25,8 +25,8 @@ from monitoring.prediction_log.reading import read_predictions
 from tests import programs
 from tests.open_inference_clients import grpc_inputs
 from tests.programs import Program, free_port, wait_for
-from tests.serving_client import serves
-from tests.small_models import delete
+from tests.serving_client import DATATYPES, serves
+from tests.small_models import delete, register, set_alias, small_model
 from tests.tensor_models import register_echo, values
 
 
@@ -140,6 +140,42 @@ def test_calls_that_are_given_up_are_no_clean_end(registry: str, tmp_path: Path)
         assert program.stop() == 1
         assert given_up.exception(10).code() == grpc.StatusCode.UNAVAILABLE
     assert "given up" in program.output.read_text()
+
+
+def test_clients_that_cancel_are_counted_as_gone(mlflow_server: Program, tmp_path: Path) -> None:
+    port = free_port()
+    register(mlflow_server.url, "slow", small_model(fault="slow"))
+    set_alias(mlflow_server.url, "slow", "champion", "1")
+    message = pb.ModelInferRequest(model_name="slow")
+    for name, kind in DATATYPES.items():
+        message.inputs.add(name=name, shape=[1], datatype=kind)
+    message.inputs[0].contents.bytes_contents.append(b"UA")
+    message.inputs[1].contents.int64_contents.append(6)
+    message.inputs[2].contents.fp64_contents.append(31.5)
+    try:
+        with (
+            programs.serving(
+                tmp_path,
+                mlflow_server.url,
+                serving_grpc_port=str(port),
+                serving_max_batch_rows="1",
+            ) as program,
+            grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            serves(program, "1", model="slow")
+            stub: Any = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+            calls = [stub.ModelInfer.future(message) for _ in range(300)]
+            calls[0].result(30)
+            for call in calls:
+                call.cancel()
+            gone = {"protocol": "grpc", "kind": "client_gone", "model": "slow"}
+            errors = "relay_serving_request_errors_total"
+            wait_for(lambda: program.metric(errors, **gone) > 0, "the gone to be noticed", 15)
+            wait_for(
+                lambda: program.metric("relay_serving_in_flight") == 1, "nobody to be left", 15
+            )
+    finally:
+        delete(mlflow_server.url, "slow")
 
 
 def infer_call(channel: grpc.Channel, message: pb.ModelInferRequest, **rest: Any) -> Any:
