@@ -155,7 +155,8 @@ def test_a_model_may_open_its_files_at_every_answer(
         failures = "relay_serving_load_failures_total"
         wait_for(lambda: program.metric(failures, model="late") >= 1, "its example to fail")
         assert answer(program) == right
-        left = {folder.name.split("-")[0] for folder in (tmp_path / "serving/late").iterdir()}
+        kept = (tmp_path / "serving/models/late").iterdir()
+        left = {folder.name.split("-")[0] for folder in kept}
         assert left == {"2"}
         program.stop()
         again = start(
