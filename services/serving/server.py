@@ -100,7 +100,7 @@ async def serve(settings: Settings) -> bool:
     try:
         grpc = _grpc(asking, health, tokens, metrics, settings)
         async with grpc as drain, asyncio.TaskGroup() as background:
-            beside = [watcher.watch(), _look_after(bodies, tokens, log)]
+            beside = [watcher.watch(), _look_after(bodies, tokens), _rotate(log)]
             tasks = [background.create_task(each) for each in beside]
             times = settings.serving_leave_seconds, settings.serving_stop_seconds
             answered_all = await serve_until_told(server, drain, health, *times)
@@ -131,13 +131,19 @@ async def _nothing() -> None:
     """Drain what is not there."""
 
 
-async def _look_after(bodies: Bodies, tokens: Tokens | None, log: PredictionLog) -> NoReturn:
+async def _look_after(bodies: Bodies, tokens: Tokens | None) -> NoReturn:
     """Do what is done now and then."""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         bodies.hurry()
         if tokens:
             tokens.refresh()
+
+
+async def _rotate(log: PredictionLog) -> NoReturn:
+    """Close old segments; a disk that is slow delays nothing else."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
         try:
             await asyncio.to_thread(log.rotate)
         except OSError as error:

@@ -257,7 +257,7 @@ def test_a_download_that_came_short_is_not_kept(
         failures = "relay_serving_load_failures_total"
         wait_for(lambda: serving.metric(failures, role="champion") > 1, "a second try")
         assert all("model.onnx' came with" in error for error in errors(serving))
-        assert not list((tmp_path / "serving").glob("flights/*"))
+        assert not list((tmp_path / "serving").glob("models/flights/*"))
         network.spoil = None
         serves(serving, "1")
 

@@ -67,7 +67,7 @@ class App:
             if self._tokens and not route.public:
                 self._tokens.check(request.headers.get("authorization"))
             if request.method == "POST":
-                request.body = await self._bodies.read(request, proto)
+                request.body = await self._bodies.read(request, proto, public=route.public)
             return await route.handler(request, *given)
         except RequestError as error:
             return self._refuse(request, error)

@@ -17,6 +17,7 @@ from services.serving.http.compression import decompress
 from services.serving.http.exchange import Request
 
 _SMALL_BYTES = 16 * 1024
+_PUBLIC_BYTES = 64 * 1024  # of those that whoever comes may send
 _Task = asyncio.Task[object]
 
 
@@ -31,21 +32,22 @@ class Bodies:
         self._reading: dict[_Task, float] = {}  # when each began
         self._late: set[_Task] = set()
 
-    async def read(self, request: Request, proto: HTTPProtocol) -> bytes:
+    async def read(self, request: Request, proto: HTTPProtocol, *, public: bool = False) -> bytes:
         """Read a whole body. Raises RequestError (400, 408, 413, 415, 503)."""
+        most = min(self._max_bytes, _PUBLIC_BYTES) if public else self._max_bytes
         length = request.headers.get("content-length")
         if length is not None:
             size = int(length)  # HTTP has checked it
-            if size > self._max_bytes:
-                raise self._too_large(f"{length} bytes")
+            if size > most:
+                raise _too_large(f"{length} bytes", most)
             self._hold(request, size)
         task: _Task = asyncio.current_task()  # type: ignore[assignment]  # we are in one
         self._reading[task] = time.monotonic()
         try:
             chunked = length is None
-            whole: bytes = await (self._read_chunks(request, proto) if chunked else proto())
+            whole: bytes = await (self._read_chunks(request, proto, most) if chunked else proto())
             encoding = request.headers.get("content-encoding")
-            return whole if encoding is None else self._unpack(request, whole, encoding)
+            return whole if encoding is None else self._unpack(request, whole, encoding, most)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise
@@ -70,17 +72,17 @@ class Bodies:
             self._late.add(task)
             task.cancel()
 
-    async def _read_chunks(self, request: Request, proto: HTTPProtocol) -> bytes:
+    async def _read_chunks(self, request: Request, proto: HTTPProtocol, most: int) -> bytes:
         body = bytearray()
         async for chunk in proto:
             body += chunk
-            if len(body) > self._max_bytes:
-                raise self._too_large("more")
+            if len(body) > most:
+                raise _too_large("more", most)
             self._hold(request, len(body))
         return bytes(body)
 
-    def _unpack(self, request: Request, body: bytes, encoding: str) -> bytes:
-        plain = decompress(body, encoding, self._max_bytes)
+    def _unpack(self, request: Request, body: bytes, encoding: str, most: int) -> bytes:
+        plain = decompress(body, encoding, most)
         self._hold(request, len(body) + len(plain))
         return plain
 
@@ -97,6 +99,6 @@ class Bodies:
         self._held += more
         request.held = size
 
-    def _too_large(self, size: str) -> RequestError:
-        wanted = f"at most {self._max_bytes} bytes: send fewer rows"
-        return RequestError(413, f"the body has {size}, want {wanted}")
+
+def _too_large(size: str, most: int) -> RequestError:
+    return RequestError(413, f"the body has {size}, want at most {most} bytes: send fewer rows")

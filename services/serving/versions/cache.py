@@ -26,6 +26,7 @@ class Cache:
     def __init__(self, root: Path) -> None:
         """Make the folder. Raises OSError, in words that say the way out."""
         self._root = root
+        self._models = root / "models"
         try:
             root.mkdir(parents=True, exist_ok=True)
             for left in root.glob(".new-*"):  # of a process that was killed
@@ -41,7 +42,7 @@ class Cache:
 
     def folder(self, ref: VersionRef) -> Path:
         """Where a version lies, or would lie."""
-        return self._root / ref.model / f"{ref.version}-{ref.created}"
+        return self._models / ref.model / f"{ref.version}-{ref.created}"
 
     def place(self, scratch: Path, ref: VersionRef) -> None:
         """Put a version, downloaded into its scratch folder, where it is loaded from.
@@ -49,7 +50,7 @@ class Cache:
         What lay there, as after a start that could not load it, is set aside until it is dropped.
         """
         folder = self.folder(ref)
-        folder.parent.mkdir(exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             folder.rename(scratch / "before")
         (scratch / "model").rename(folder)
@@ -90,8 +91,8 @@ class Cache:
         if not tidy:  # something is being loaded
             return
         kept = {self.folder(ref) for refs in served.values() for ref in refs.values()}
-        for folder in self._root.glob("*/*"):
-            if folder not in kept and not folder.parent.name.startswith(".new-"):
+        for folder in self._models.glob("*/*"):
+            if folder not in kept:
                 self.drop(folder)
 
     def read(self, name: str) -> bytes:

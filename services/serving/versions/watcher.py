@@ -50,6 +50,7 @@ class Watcher:
         ] = {}  # one that takes long stops no other
         self._away = ""  # why
         self._remembered: Refs = {}
+        self._remembering = asyncio.Lock()
 
     async def restore(self) -> None:
         """Serve what the cache has, so that a start needs no registry."""
@@ -131,22 +132,25 @@ class Watcher:
             self._backoff.forget(place)
             if self._wanted[place] == ref:  # not taken back while it was loaded
                 self._catalog.switch(alias, predictor)
+                if not cached:  # whence it comes
+                    await self._remember()
         finally:
             self._loading.pop(ref, None)
             self.wake()
 
     async def _remember(self) -> None:
         """Bring the cache to what is served; where its disk is full, try again next time."""
-        if (refs := self._catalog.refs()) == self._remembered:
-            return
-        try:
+        async with self._remembering:
+            if (refs := self._catalog.refs()) == self._remembered:
+                return
             tidy = not self._loading
-            await asyncio.to_thread(self._cache.remember, refs, tidy=tidy)
-        except OSError as error:
-            message = "the cache cannot be written, a restart would serve what was before"
-            _log.error(message, extra={"error": str(error)})
-        else:
-            self._remembered = refs if tidy else {}
+            try:
+                await asyncio.to_thread(self._cache.remember, refs, tidy=tidy)
+            except OSError as error:
+                message = "the cache cannot be written, a restart would serve what was before"
+                _log.error(message, extra={"error": str(error)})
+            else:
+                self._remembered = refs if tidy else {}
 
     def _seen(self, error: RegistryAwayError | None) -> None:
         self._metrics.registry_up.set(error is None)

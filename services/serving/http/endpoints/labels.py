@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,6 +10,7 @@ from monitoring.prediction_log import Label, PredictionLog
 from services.serving.errors import RequestError
 from services.serving.http.exchange import Reply, Request, encode_json
 from services.serving.metrics import Metrics
+from services.serving.models.signature import MAX_ROWS
 from services.serving.protocols.json_body import decode
 from services.serving.queries import checked_id, checked_time
 from services.serving.versions.catalog import Catalog
@@ -26,7 +27,7 @@ class GivenLabel(msgspec.Struct, forbid_unknown_fields=True):
 class GivenLabels(msgspec.Struct, forbid_unknown_fields=True):
     """A request's body."""
 
-    labels: list[GivenLabel]
+    labels: Annotated[list[GivenLabel], msgspec.Meta(max_length=MAX_ROWS)]
 
 
 class TakenLabels(msgspec.Struct):
