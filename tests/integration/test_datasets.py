@@ -53,6 +53,8 @@ def publish(registry: DataRegistry, *days: int) -> DatasetVersion:
 
 
 def git(folder: Path, *arguments: str) -> list[str]:
+    if not (folder / "registry.git").exists():
+        return []  # the first writer was killed before it had made one
     command = ["git", "-C", str(folder / "registry.git"), *arguments]
     return subprocess.check_output(command, text=True).splitlines()
 
