@@ -55,5 +55,6 @@ def checked_time(given: object, name: str) -> datetime:
             return when.astimezone(UTC)
     except ValueError:
         pass  # said below, with the value
-    wanted = "a time like 2013-07-01T12:00:00Z, with its zone, in this century or the last"
+    years = f"from {EVENT_YEARS[0]} to {EVENT_YEARS[-1]}"
+    wanted = f"a time like 2013-07-01T12:00:00Z, with its zone, {years}"
     raise RequestError(400, f"{name}: got {shown(given)}, want {wanted}", name)

@@ -214,6 +214,7 @@ def test_predictions_and_labels_are_in_the_log(
 
 
 def test_a_page_of_another_site_may_not_post(registry: str, serving: Program) -> None:
+    serves(serving, "1")
     ours = serving.url.partition("://")[2]
     for path, body in {
         INFER: infer_body([ROW]),

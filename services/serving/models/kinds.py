@@ -1,7 +1,8 @@
 """What a value may be: the types of MLflow, numpy, ONNX and the Open Inference Protocol.
 
-Conversions that lose nothing are taken, as MLflow does for a table's columns
-(https://mlflow.org/docs/latest/ml/model/signatures/).
+Whole numbers are taken where every value of their type fits, as MLflow does for a table's columns
+(https://mlflow.org/docs/latest/ml/model/signatures/). A float field takes floats of any width and
+whole numbers of up to 32 bits, rounded to its own: JSON does not say how wide a number is.
 """
 
 from dataclasses import dataclass
