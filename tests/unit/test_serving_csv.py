@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pandas.errors import ParserError
 
 from services.serving.errors import RequestError
-from services.serving.models.signature import read_signature
+from services.serving.models.signature import MAX_ROWS, read_signature
 from services.serving.protocols import scoring
 from services.serving.protocols.csv_table import MISSING, read_columns
 
@@ -81,6 +81,13 @@ def test_what_is_no_table_is_refused_by_place(body: str, message: str) -> None:
 def test_what_is_not_utf8_is_refused() -> None:
     with pytest.raises(RequestError, match="not UTF-8: invalid continuation byte at 25"):
         read_columns(HEADER.encode() + "a\xe4b,1,2,".encode("latin-1"), TABLE)
+
+
+def test_no_more_is_parsed_than_is_answered() -> None:
+    endless = HEADER.encode() + b"a,1,2,true\n" * MAX_ROWS + b'a,1,2,true\n"never read\n'
+    with pytest.raises(RequestError, match="100001 rows, want at most 100000") as refusal:
+        scoring.read_query(endless, TABLE, None, "text/csv")
+    assert refusal.value.status == 413
 
 
 @pytest.mark.parametrize("kind", ["text/csv;charset=utf-8", 'Text/CSV; charset="UTF-8";'])

@@ -163,6 +163,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "another input": ({"inputs": [X | {"name": "z"}]}, "signature has ['z'], the graph's inputs"),
     "a type that is not served": ({"inputs": [X | {"type": "datetime"}]}, "is not a named column"),
     "a free inner size": ({"inputs": [tensor(shape=(-1, -1), name="x")]}, "is not a tensor of"),
+    "a name of the log's own": (
+        {
+            "model": graph(node("Add", "x", "x", gives="role"), gives={"role": (FLOAT, ["n"])}),
+            "outputs": None,
+        },
+        "['role'] name two of: inputs, outputs, the prediction log's own columns",
+    ),
     "no signature": ({"signature": None}, "the model has no signature"),
     "no flavour of ours": ({"flavors": {"keras": {}}}, "flavors ['keras']: want onnx"),
     "no flavours": ({"flavors": None}, "MLmodel is not as MLflow writes it"),
