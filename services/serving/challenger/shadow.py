@@ -20,9 +20,8 @@ class Shadow:
         self._metrics = metrics
         self._waiting: deque[tuple[Predictor, Query]] = deque()
         self._offered = self._done = 0  # rows; one thread alone writes each
-        self._said: VersionRef | None = (
-            None  # whose failure has been logged: the others are counted
-        )
+        # Whose failure has been logged in full: its others are only counted.
+        self._said: VersionRef | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._draining = self._thread.submit(self._drain)
 
