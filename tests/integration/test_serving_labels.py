@@ -73,3 +73,13 @@ def test_a_label_may_come_before_its_prediction(
     assert matched(tmp_path) == {"early": 1}
     assert give(serving, {"id": "early", "label": 1})["unknown"] == []
     assert counted(serving) == {"known": 1, "unknown": 1}
+
+
+def test_more_labels_than_others_can_wait_for_are_refused(registry: str, serving: Program) -> None:
+    serves(serving, "1")
+    labels = [{"id": "a", "label": 1}] * 100_001
+    path = serving.url + "/v1/models/flights/labels"
+    refused = httpx.post(path, json={"labels": labels}, timeout=30)
+    assert refused.status_code == 400
+    assert refused.json()["field"] == "labels"
+    assert "100000" in refused.json()["error"]

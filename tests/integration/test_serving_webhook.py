@@ -93,6 +93,9 @@ def test_a_stranger_is_refused(hooked_mlflow: Program, start: Start, tmp_path: P
     assert refused.status_code == 401
     assert "signature is wrong" in refused.json()["error"]
     assert SECRET not in serving.output.read_text()
+    large = httpx.post(serving.url + EVENTS, content=b" " * (64 * 1024 + 1))
+    assert large.status_code == 413  # before anybody has shown who they are
+    assert "want at most 65536 bytes" in large.json()["error"]
 
 
 def test_without_a_secret_there_is_no_such_path(serving: Program) -> None:

@@ -23,7 +23,6 @@ from services.serving.versions.catalog import Catalog
 _Struct = type[msgspec.Struct]
 _JSON = "application/json"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
-_NEUTRAL = {str: "", bool: False}
 _READ = (401, 403)
 _ASKED = (400, 401, 403, 404, 408, 413, 415, 503)
 _WORDS = {
@@ -174,19 +173,15 @@ def _tensor(field: Field) -> dict[str, Any]:
         "name": field.name,
         "shape": [1, *field.shape],
         "datatype": field.kind.datatype,
-        "data": [_neutral(field)] * math.prod(field.shape),
+        "data": [field.neutral] * math.prod(field.shape),
     }
 
 
 def _value(field: Field) -> Any:
-    value: Any = _neutral(field)
+    value: Any = field.neutral
     for size in reversed(field.shape):
         value = [value] * size
     return value
-
-
-def _neutral(field: Field) -> Any:
-    return next((v for kind, v in _NEUTRAL.items() if kind in field.kind.values), 0)
 
 
 _EXAMPLES: dict[str, Callable[[Signature], dict[str, Any]]] = {

@@ -48,6 +48,11 @@ class Field:
         self._check(column)
         return column
 
+    @property
+    def neutral(self) -> Any:
+        """A value that this field takes and that says nothing."""
+        return {str: "", bool: False}.get(next(iter(self.kind.values)), 0)
+
     def refusal(self, value: object, wanted: str, row: int | None = None) -> RequestError:
         """Say what is wrong with this field."""
         place = f"field {self.name!r}" if row is None else f"field {self.name!r}, row {row}"

@@ -30,7 +30,6 @@ from services.serving.queries import Outputs
 
 _WARM_UP_ROWS = 64
 _TRIES = 5
-_NEUTRAL = {str: "", bool: False, int: 0}
 
 
 class Loaded(NamedTuple):
@@ -96,8 +95,8 @@ def _example(folder: Path, signature: Signature) -> Columns:
 
 
 def _neutral(field: Field) -> Any:
-    value = next((v for kind, v in _NEUTRAL.items() if kind in field.kind.values), 0)
-    return np.full((1, *field.shape), value, dtype=field.dtype) if field.shape else [value]
+    shape = (1, *field.shape)
+    return np.full(shape, field.neutral, dtype=field.dtype) if field.shape else [field.neutral]
 
 
 def _warm_up(
