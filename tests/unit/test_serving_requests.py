@@ -289,3 +289,52 @@ def _query_or_refusal(read: Any, body: bytes, signature: Signature) -> None:
 def test_a_signature_that_cannot_be_enforced_is_not_loaded(spec: dict[str, Any]) -> None:
     with pytest.raises(LoadError):
         read_signature(json.dumps([spec]))
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=4, max_size=4))
+def test_a_tensor_has_the_numbers_of_its_json(numbers: list[float]) -> None:
+    query = tensor(data=numbers)
+    assert query.columns["x"].tolist() == np.array(numbers, "float32").reshape(1, 2, 2).tolist()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [1, 2.5, -0.0, 1e-300],
+        [[1, 2], [3, 4]],
+    ],
+)
+def test_a_tensor_is_the_same_flat_and_nested(data: list[Any]) -> None:
+    flat = np.array(data, "float32").ravel()
+    assert np.array_equal(np.ravel(tensor(data=data).columns["x"]), flat)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[1, 2, 3, true]",
+        b"[1, 2, 3, null]",
+        b'[1, 2, 3, "4"]',
+        b"[1, 2, 3, NaN]",
+        b"[1, 2, 3, 1e39]",
+        b"[1, 2, 3, 1e999]",
+        b"[1, 2, 3]",
+        b"[[1, 2, 3], [4]]",
+        b"1234",
+        b"null",
+    ],
+)
+def test_a_tensor_of_something_else_is_refused_by_name(text: bytes) -> None:
+    body = b'{"inputs": [{"name": "x", "shape": [1, 2, 2], "datatype": "FP32", "data": %s}]}'
+    with pytest.raises(RequestError) as refused:
+        open_inference.read_query(body % text, TENSOR)
+    assert refused.value.status == 400
+    assert refused.value.field == "x"
+
+
+@pytest.mark.parametrize("data", [b'["\xff", 1]', b"[01]", b"[1,]"])
+def test_data_that_is_no_json_is_refused(data: bytes) -> None:
+    body = b'{"inputs": [{"name": "x", "shape": [1, 2, 2], "datatype": "FP32", "data": %s}]}'
+    with pytest.raises(RequestError) as refused:
+        open_inference.read_query(body % data, TENSOR)
+    assert refused.value.status == 400

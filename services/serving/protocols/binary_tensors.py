@@ -75,7 +75,7 @@ def _json_bytes(header: str, most: int) -> int:
 
 def _taken(rest: memoryview, size: Any, tensor: Tensor) -> memoryview:
     place = f"field {shown(tensor.name)}: binary_data_size {shown(size)}"
-    if tensor.data is not None:
+    if tensor.data is not msgspec.UNSET:
         raise RequestError(400, f"{place}: there is data, too; want one of the two", tensor.name)
     if type(size) is not int or size < 0:
         raise RequestError(400, f"{place}, want a number of bytes", tensor.name)

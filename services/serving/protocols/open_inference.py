@@ -3,10 +3,11 @@
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from services.serving.errors import RequestError, shown
@@ -15,6 +16,7 @@ from services.serving.models.kinds import DATATYPES
 from services.serving.models.model import Model
 from services.serving.models.signature import Columns, Signature
 from services.serving.protocols.json_body import decode
+from services.serving.protocols.json_numbers import read_numbers
 from services.serving.protocols.raw_tensors import read_raw
 from services.serving.queries import Outputs, Query, checked_id, checked_time
 
@@ -32,7 +34,7 @@ class Tensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: str
-    data: Any = None
+    data: Any = msgspec.UNSET
     parameters: dict[str, Any] | None = None
 
 
@@ -46,19 +48,30 @@ class WantedOutput(msgspec.Struct):
 class InferRequest(msgspec.Struct):
     """An inference request, whatever carried it; not checked against a model."""
 
-    inputs: list[Tensor]
+    inputs: Sequence[Tensor]
     id: str | None = None
     parameters: dict[str, Any] | None = None
     outputs: list[WantedOutput] | None = None
 
 
-_DECODER = msgspec.json.Decoder(InferRequest)
+class _JsonTensor(Tensor):
+    """An input whose data is left as it came until its field is known."""
+
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _JsonRequest(InferRequest):
+    inputs: list[_JsonTensor]
+
+
+_DECODER = msgspec.json.Decoder(_JsonRequest)
+_DATA = msgspec.json.Decoder()
 _EXTENSIONS = ("classification", "shared_memory_region")  # of outputs; to ignore them were wrong
 
 
 def read_request(body: bytes) -> InferRequest:
     """Read a request in JSON. Raises RequestError."""
-    return decode(body, _DECODER)
+    return decode(body, _DECODER, InferRequest)
 
 
 def read_query(body: bytes, signature: Signature, id: str | None = None) -> Query:  # noqa: A002
@@ -140,12 +153,23 @@ def describe(field: Field) -> dict[str, Any]:
 def _column(tensor: Tensor, field: Field) -> Column:
     if tensor.datatype not in field.kind.accepts:
         raise field.refusal(tensor.datatype, f"datatype {field.kind.datatype}")
-    data = tensor.data
+    data = _from_json(tensor.data, field) if type(tensor.data) is msgspec.Raw else tensor.data
     if type(data) is memoryview:
         data = read_raw(data, tensor.datatype, field)
-    elif type(data) is not list:
-        raise field.refusal(data, "a list of values as data")
+    elif type(data) not in (list, np.ndarray):
+        found = None if data is msgspec.UNSET else data
+        raise field.refusal(found, "a list of values as data")
     return field.read(data, tensor.shape)
+
+
+def _from_json(json: msgspec.Raw, field: Field) -> Any:
+    array = read_numbers(json, field.dtype.kind) if field.shape else None
+    if array is not None:
+        return array
+    try:
+        return _DATA.decode(json)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return decode(bytes(json), _DATA)
 
 
 def _wanted(outputs: list[WantedOutput]) -> tuple[str, ...]:
