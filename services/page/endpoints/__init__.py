@@ -1,0 +1,1 @@
+"""One file an address, or a few that belong together: requests in, answers out."""

@@ -1,0 +1,140 @@
+"""What Prometheus says about one model in, the six stages of its lap in words out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from services.page.facts import Facts
+from services.page.words import ago, count, span
+
+State = Literal["ok", "running", "attention", "unknown"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: how it is, the thing that counts most, more about it, and where to look."""
+
+    name: str
+    state: State
+    value: str
+    details: tuple[str, ...]
+    link: str
+
+
+def stages_of(model: str, facts: Facts) -> tuple[Stage, ...]:
+    """Give a model's stages in the order of the lap."""
+    return tuple(stage(model, facts) for stage in _STAGES)
+
+
+def _data(model: str, facts: Facts) -> Stage:
+    version, rows = (
+        facts.number("dataset_version", dataset=model),
+        facts.number("dataset_rows", dataset=model),
+    )
+    quarantined = facts.number("quarantined", model=model)
+    details = [
+        "new " + ago(facts.number("dataset_age", dataset=model)),
+        count(rows, "row"),
+        f"{count(quarantined, 'batch', 'batches')} in quarantine" if quarantined else "",
+    ]
+    state = _worst(_dag(model, "ingest", facts), "attention" if quarantined else "ok")
+    value = _number("version", version)
+    return _stage("Data", state, value, details, "/d/relay-training", version)
+
+
+def _train(model: str, facts: Facts) -> Stage:
+    age, seconds = (
+        facts.number("training_age", model=model),
+        facts.number("training_seconds", model=model),
+    )
+    dag = _dag(model, "train", facts)
+    value = "training now" if dag == "running" else ago(age)
+    details = [f"took {span(seconds)}" if seconds is not None else "", _said(dag)]
+    return _stage("Train", dag, value, details, "/d/relay-training", age)
+
+
+def _gate(model: str, facts: Facts) -> Stage:
+    challenger = facts.number("version", model=model, alias="challenger")
+    champion = facts.number("version", model=model, alias="champion")
+    passed = facts.number("gate", model=model, alias="challenger")
+    details = [_number("champion: version", champion)]
+    if challenger is None or challenger == champion:
+        return _stage("Gate", "ok", "nobody waits", details, "/d/relay-training", champion)
+    value = {None: "not judged yet", 0.0: "said no", 1.0: "said yes"}.get(passed, "unknown")
+    details = [_number("challenger: version", challenger), *details]
+    return _stage("Gate", "ok", value, details, "/d/relay-training", challenger)
+
+
+def _serve(model: str, facts: Facts) -> Stage:
+    served, wanted = facts.number("served", model=model), facts.number("wanted", model=model)
+    requests, refused = facts.number("requests", model=model), facts.number("refused", model=model)
+    swapping = served is not None and wanted is not None and served != wanted
+    details = [
+        f"{requests:.3g} requests/s" if requests is not None else "",
+        f"{refused:.3g} of them fail" if refused else "",
+        _number("wanted: version", wanted) if swapping else "",
+    ]
+    state: State = "attention" if swapping or refused or served == 0 else "ok"
+    return _stage("Serve", state, _number("version", served), details, "/d/relay-serving", served)
+
+
+def _watch(model: str, facts: Facts) -> Stage:
+    age = facts.number("monitor_age", model=model)
+    verdicts = {name: facts.number("checks", model=model, verdict=name) for name in _VERDICTS}
+    details = [f"{number:.0f} {_VERDICTS[name]}" for name, number in verdicts.items() if number]
+    state = _worst(_dag(model, "monitor", facts), "attention" if verdicts["alert"] else "ok")
+    if facts.number("checks_readable", model=model) == 0:
+        return _stage("Watch", "unknown", "results unreadable", [], "/d/relay-model", None)
+    if verdicts["unknown"]:
+        state = _worst(state, "unknown")
+    return _stage("Watch", state, "looked " + ago(age), details, "/d/relay-model", age)
+
+
+def _retrain(model: str, facts: Facts) -> Stage:
+    requested, budget = (
+        facts.number("retrain_requested", model=model),
+        facts.number("budget", model=model),
+    )
+    value = "asked for" if requested else "not needed"
+    details = [f"{budget:.0f} more allowed" if budget is not None else ""]
+    state: State = "attention" if budget == 0 else "ok"
+    return _stage("Retrain", state, value, details, "/d/relay-lap", requested)
+
+
+_VERDICTS = {"alert": "alert", "unknown": "unknown", "ok": "ok"}
+_STAGES: tuple[Callable[[str, Facts], Stage], ...] = (
+    _data,
+    _train,
+    _gate,
+    _serve,
+    _watch,
+    _retrain,
+)
+_ORDER: tuple[State, ...] = ("ok", "running", "unknown", "attention")
+
+
+def _worst(*states: State) -> State:
+    return max(states, key=_ORDER.index)
+
+
+def _dag(model: str, step: str, facts: Facts) -> State:
+    """Judge a stage by its DAG: failed or paused asks for a look."""
+    if facts.dag_paused(model, step) or facts.dag_state(model, step) == "failed":
+        return "attention"
+    return "running" if facts.dag_state(model, step) in ("running", "queued") else "ok"
+
+
+def _said(state: State) -> str:
+    return "its DAG failed or is paused" if state == "attention" else ""
+
+
+def _number(what: str, number: float | None) -> str:
+    return f"{what} {number:.0f}" if number else f"no {what.removesuffix(' version')} yet"
+
+
+def _stage(
+    name: str, state: State, value: str, details: list[str], link: str, known: float | None
+) -> Stage:
+    """Put a stage together; without the number that it is known from, nobody knows it."""
+    said = tuple(detail for detail in details if detail)
+    return Stage(name, state if known is not None else _worst("unknown", state), value, said, link)
