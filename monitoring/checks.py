@@ -1,19 +1,19 @@
-"""A window of answered predictions and the version's reference in, one result a check out.
+"""The sketches of a window of answers and of the version's training rows in, check results out.
 
 Verdicts are `ok`, `alert` and `unknown`. A check that could not run is `unknown` with the reason,
-never `ok`. The same frames and limits give the same results.
+never `ok`. The same sketches and limits give the same results.
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import pandas as pd
-
-from monitoring import evidently_report, quality
+from monitoring import quality
+from monitoring.drift import drift
 from monitoring.limits import MonitorLimits
-from monitoring.live_score import live_score, missing_labels
-from monitoring.measures import PREDICTION, CannotTellError, Measured, Schema, present
+from monitoring.live_score import label_lag, live_score, missing_labels
+from monitoring.measures import PREDICTION, CannotTellError, Measured, Schema
 from monitoring.results import CheckResult, Verdict, Window
+from monitoring.sketches.window import WindowSketch
 
 __all__ = ["CheckResult", "Window", "run_checks"]
 
@@ -22,9 +22,8 @@ Check = tuple[str, str | None, Callable[[], Measured]]  # its name, its column, 
 
 def run_checks(
     window: Window,
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    labels: pd.DataFrame,
+    reference: WindowSketch,
+    current: WindowSketch,
     schema: Schema,
     limits: MonitorLimits,
 ) -> list[CheckResult]:
@@ -32,9 +31,8 @@ def run_checks(
 
     Args:
         window: what the results are about.
-        reference: a sample of the version's training rows: features, `probability`, `label`.
-        current: its answers, one a row: `id`, `event_time`, features, `probability`.
-        labels: what came true, for any ids: `id`, `label` (1.0 or 0.0).
+        reference: of the version's training rows, with their probabilities and labels.
+        current: of its answers, with the labels that have come.
         schema: what each feature holds, by name.
         limits: the policy's `monitor:` section.
 
@@ -42,66 +40,54 @@ def run_checks(
     """
     limits.refuse_unknown_columns(schema)
     checks = [
-        *_window_checks(reference, current, labels, schema, limits),
+        *_window_checks(reference, current, limits),
         *_column_checks(reference, current, schema, limits),
         *_drift_checks(reference, current, schema, limits),
     ]
-    if len(current) < limits.min_rows:
-        reason = f"{len(current)} rows in the window, checks need {limits.min_rows}"
+    if current.rows < limits.min_rows:
+        reason = f"{current.rows} rows in the window, checks need {limits.min_rows}"
         return [_unknown(window, name, column, reason) for name, column, _ in checks]
     return [_judge(window, check) for check in checks]
 
 
 def _window_checks(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
-    labels: pd.DataFrame,
-    schema: Schema,
-    limits: MonitorLimits,
+    reference: WindowSketch, current: WindowSketch, limits: MonitorLimits
 ) -> Iterator[Check]:
     score = limits.live_score
     share = limits.max_duplicate_share
-    yield "duplicate_row", None, partial(quality.duplicate_row, current, schema, share)
-    yield "missing_labels", None, partial(missing_labels, current, labels, score)
-    yield "live_score", None, partial(live_score, reference, current, labels, score)
+    yield "duplicate_row", None, partial(quality.duplicate_row, current, share)
+    yield "missing_labels", None, partial(missing_labels, current, score)
+    yield "label_lag", None, partial(label_lag, current, limits.max_label_lag_days)
+    yield "live_score", None, partial(live_score, reference, current, score)
 
 
 def _column_checks(
-    reference: pd.DataFrame, current: pd.DataFrame, schema: Schema, limits: MonitorLimits
+    reference: WindowSketch, current: WindowSketch, schema: Schema, limits: MonitorLimits
 ) -> Iterator[Check]:
-    frames = reference, current
+    sides = reference, current
     for name, column in schema.items():
         increase = limits.max_missing_increase.of(name)
-        yield "missing", name, partial(quality.missing, *frames, name, column, increase)
+        yield "missing", name, partial(quality.missing, *sides, name, increase)
         if column.min is not None or column.max is not None:
             share = limits.max_out_of_range_share.of(name)
-            yield "out_of_range", name, partial(quality.out_of_range, current, name, column, share)
+            yield "out_of_range", name, partial(quality.out_of_range, current, name, share)
         if column.type == "string":
             share = limits.max_new_category_share.of(name)
-            yield "new_category", name, partial(quality.new_category, *frames, name, share)
+            yield "new_category", name, partial(quality.new_category, *sides, name, share)
         if name not in limits.clocks:
             increase = limits.max_stuck_increase.of(name)
-            yield "stuck", name, partial(quality.stuck, *frames, name, column, increase)
+            yield "stuck", name, partial(quality.stuck, *sides, name, increase)
 
 
 def _drift_checks(
-    reference: pd.DataFrame, current: pd.DataFrame, schema: Schema, limits: MonitorLimits
+    reference: WindowSketch, current: WindowSketch, schema: Schema, limits: MonitorLimits
 ) -> Iterator[Check]:
-    rows = limits.sample_rows
-    frames = evidently_report.sample(reference, rows), evidently_report.sample(current, rows)
-    for name, column in schema.items():
+    sides = reference, current
+    for name in schema:
         if name not in limits.clocks:
-            yield "drift", name, partial(_drift, *frames, name, column.type, limits.drift.of(name))
+            yield "drift", name, partial(drift, *sides, name, limits.drift.of(name))
     limit = limits.drift.prediction
-    yield "prediction_drift", PREDICTION, partial(_drift, *frames, PREDICTION, "double", limit)
-
-
-def _drift(
-    reference: pd.DataFrame, current: pd.DataFrame, name: str, type_: str, limit: float
-) -> Measured:
-    sides = present(reference, name, type_), present(current, name, type_)
-    score = evidently_report.drift_score(*sides, type_)
-    return Measured(score, limit, evidently_report.METHODS[type_])
+    yield "prediction_drift", PREDICTION, partial(drift, *sides, PREDICTION, limit)
 
 
 def _judge(window: Window, check: Check) -> CheckResult:

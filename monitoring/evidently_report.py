@@ -1,4 +1,4 @@
-"""Reference and window in, Evidently's drift scores and a report that people can open out.
+"""Check results and samples of both sides in, an Evidently report that people can open out.
 
 The only file that imports Evidently, and only when it is called: the import takes seconds.
 https://docs.evidentlyai.com/metrics/customize_data_drift names the drift methods.
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DO_NOT_TRACK", "1")  # what Evidently's telemetry asks before it sends
 
-METHODS = {
-    "string": "Jensen-Shannon distance",
-    "long": "Wasserstein distance in standard deviations of the reference",
-    "double": "Wasserstein distance in standard deviations of the reference",
-}
 _NAMES = {"string": "jensenshannon", "long": "wasserstein", "double": "wasserstein"}
 
 
@@ -42,28 +37,6 @@ class SavedReport:
     html: Path
 
 
-def sample(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
-    """Return at most this many rows, always the same ones, in the frame's own order."""
-    if len(frame) <= rows:
-        return frame
-    return frame.sample(n=rows, random_state=0).sort_index()
-
-
-def drift_score(reference: "pd.Series[Any]", current: "pd.Series[Any]", type_: str) -> float:
-    """Return how far the current values are from the reference's, by the type's method.
-
-    Both without missing values. 0 is no drift; see `DriftLimits` for the units.
-    """
-    from evidently import Report
-    from evidently.metrics import ValueDrift
-
-    name = str(current.name)
-    sides = [_dataset(side.to_frame(), {name: type_}) for side in (current, reference)]
-    snapshot = Report([ValueDrift(column=name, method=_NAMES[type_])]).run(*sides)
-    (result,) = snapshot.metric_results.values()
-    return float(result.value)
-
-
 def save_report(
     workspace: Path,
     window: Window,
@@ -71,17 +44,15 @@ def save_report(
     reference: pd.DataFrame,
     current: pd.DataFrame,
     schema: Schema,
-    sample_rows: int,
     keep: int,
 ) -> SavedReport:
     """Draw the checks that Evidently knows, with their limits as its tests, and keep the report.
 
     It goes to the workspace folder (`evidently ui --workspace <folder>` shows it), in the model's
-    project, and as one HTML file beside it; of older ones the newest `keep` stay. A sample of
-    `sample_rows` rows a side is drawn, so shares may differ a little from the checks' own.
+    project, and as one HTML file beside it; of older ones the newest `keep` stay. `reference` and
+    `current` are samples, so what is drawn may differ a little from what the checks say of all.
     """
-    sides = sample(reference, sample_rows), sample(current, sample_rows)
-    snapshot = _run(window, results, *sides, schema)
+    snapshot = _run(window, results, reference, current, schema)
     project, run = _add(workspace, window.model, snapshot)
     html = workspace / "html" / window.model / f"{run}.html"
     html.parent.mkdir(parents=True, exist_ok=True)

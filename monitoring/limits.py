@@ -13,6 +13,7 @@ CheckName = Literal[
     "duplicate_row",
     "missing_labels",
     "live_score",
+    "label_lag",
     "missing",
     "out_of_range",
     "new_category",
@@ -76,6 +77,7 @@ class MonitorLimits(_Section):
     keep_reports: int = Field(ge=1)  # newest reports of a model that stay in the workspace
     clocks: tuple[str, ...] = Field(default=(), strict=False)  # move by themselves: no drift, stuck
 
+    max_label_lag_days: float = Field(gt=0)  # of event time, newest answer to newest labelled one
     max_duplicate_share: Share  # of rows that repeat an earlier one under another id
     max_out_of_range_share: ShareLimits  # of rows outside the schema's min and max
     max_missing_increase: ShareLimits  # added to the reference's own share of missing values

@@ -4,91 +4,110 @@ The yardstick is the log loss, on the same rows, of always answering the share o
 version saw in training: a model above it is worth less than that one number.
 """
 
+from math import log, sqrt
+
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from scipy import stats  # type: ignore[import-untyped]
 
 from monitoring.limits import LiveScoreLimits
-from monitoring.measures import LABEL, PREDICTION, CannotTellError, Measured, present
+from monitoring.measures import CannotTellError, Measured
+from monitoring.sketches.apache import Floats
+from monitoring.sketches.outcomes import Outcomes
+from monitoring.sketches.probabilities import SMALLEST
+from monitoring.sketches.window import WindowSketch
 
-Floats = npt.NDArray[np.float64]
-SMALLEST = 1e-7  # a float32 probability of exactly 0 or 1 is taken as this far from it
+_DAY = 86_400.0  # seconds
 
 
-def missing_labels(
-    current: pd.DataFrame, labels: pd.DataFrame, limits: LiveScoreLimits
-) -> Measured:
+def missing_labels(current: WindowSketch, limits: LiveScoreLimits) -> Measured:
     """Share of the window's rows that no label has come for, 0 to 1."""
-    there = len(_labelled(current, labels))
-    share = 1 - there / len(current)
-    return Measured(
-        share, limits.max_unlabelled_share, f"{there} of {len(current)} rows have a label"
-    )
+    share = 1 - current.labelled / current.rows
+    reason = f"{current.labelled} of {current.rows} rows have a label"
+    return Measured(share, limits.max_unlabelled_share, reason)
 
 
-def live_score(
-    reference: pd.DataFrame, current: pd.DataFrame, labels: pd.DataFrame, limits: LiveScoreLimits
-) -> Measured:
+def label_lag(current: WindowSketch, max_days: float) -> Measured:
+    """How far the labels are behind: newest answered minus newest labelled event time, seconds."""
+    lag = seconds_behind(current)
+    if lag is None:
+        raise CannotTellError(f"none of {current.rows} rows has a label")
+    return Measured(lag, max_days * _DAY, f"the newest label is {lag / _DAY:.1f} days behind")
+
+
+def seconds_behind(current: WindowSketch) -> float | None:
+    """Event time from the newest labelled row to the newest one, seconds; None without labels."""
+    if current.newest is None or current.outcomes.newest is None:
+        return None
+    return (current.newest - current.outcomes.newest) / 1e6
+
+
+def live_score(reference: WindowSketch, current: WindowSketch, limits: LiveScoreLimits) -> Measured:
     """Mean log loss of the labelled rows, with its interval.
 
     The threshold is `max_ratio_to_base_rate` x the base rate's log loss on the same rows, and the
     margin that chance needs: the half width of the interval of the difference, row by row. So one
     stormy day does not alert, and a difference that lasts does.
 
-    Raises CannotTellError for fewer than `min_labels` labels, or labels of a single day.
+    Raises CannotTellError for fewer than `min_labels` labels, or labels of a single day, and
+    ValueError for a probability or a label that is none.
     """
-    rows = _labelled(current, labels)
-    if len(rows) < limits.min_labels:
-        raise CannotTellError(f"{len(rows)} labelled rows, the score needs {limits.min_labels}")
-    truth = rows[LABEL].to_numpy("float64")
-    losses = log_losses(rows[PREDICTION].to_numpy("float64"), truth)
-    rate = float(present(reference, LABEL, "double").mean())
-    allowed = log_losses(np.full(len(truth), rate), truth) * limits.max_ratio_to_base_rate
-    days = rows["event_time"].dt.floor("D").to_numpy()
-    chance = margin(losses - allowed, days, limits.confidence)
-    half = margin(losses, days, limits.confidence)
-    score, limit = float(losses.mean()), float(allowed.mean())
+    said = current.outcomes
+    total = said.bins.total
+    if total + said.bins.invalid < limits.min_labels:
+        raise CannotTellError(
+            f"{total + said.bins.invalid} labelled rows, the score needs {limits.min_labels}"
+        )
+    refuse_invalid(said)
+    rate = base_rate(reference)
+    rows, ones, losses = (
+        np.array([getattr(day, name) for _, day in sorted(said.days.items())], np.float64)
+        for name in ("rows", "ones", "loss")
+    )
+    allowed = (ones * _loss(rate) + (rows - ones) * _loss(1 - rate)) * limits.max_ratio_to_base_rate
+    chance = margin(losses - allowed, rows, limits.confidence)
+    half = margin(losses, rows, limits.confidence)
+    score, limit = float(losses.sum() / total), float(allowed.sum() / total)
     reason = (
-        f"on {len(rows)} labelled rows: the model {score:.3f}; allowed {limit:.3f} (answering "
+        f"on {total} labelled rows: the model {score:.3f}; allowed {limit:.3f} (answering "
         f"{rate:.3f}, x {limits.max_ratio_to_base_rate:g}) + {chance:.3f} for chance; "
-        f"truly {truth.mean():.3f}"
+        f"truly {ones.sum() / total:.3f}"
     )
     return Measured(score, limit + chance, reason, score - half, score + half)
 
 
-def margin(sample: Floats, days: npt.NDArray[np.datetime64], confidence: float) -> float:
-    """Return the half width of the interval of a mean, n values of g days.
+def margin(sums: Floats, rows: Floats, confidence: float) -> float:
+    """Return the half width of the interval of a mean, from each day's sum and rows: both (g,).
 
     Rows of one day share its weather and its troubles, so days count as the independent draws:
     the cluster-robust variance g/(g-1) sum_d(sum_i(x_i - m))^2 / n^2 and Student's t with g-1
     degrees of freedom (Cameron and Miller 2015, "A Practitioner's Guide to Cluster-Robust
     Inference"). Raises CannotTellError for a single day.
     """
-    by_day = pd.Series(sample - sample.mean()).groupby(days).sum()
-    g = len(by_day)
+    g, n = len(sums), float(rows.sum())
     if g < 2:
         raise CannotTellError("all labels are of one day: what is chance cannot be told")
-    variance = g / (g - 1) * float((by_day**2).sum()) / len(sample) ** 2
-    return float(stats.t.ppf((1 + confidence) / 2, g - 1) * np.sqrt(variance))
+    apart = sums - rows * sums.sum() / n
+    variance = g / (g - 1) * float((apart**2).sum()) / n**2
+    return float(stats.t.ppf((1 + confidence) / 2, g - 1) * sqrt(variance))
 
 
-def log_losses(probability: Floats, truth: Floats) -> Floats:
-    """Return each row's log loss in nats, (n,); `truth` is 1.0 or 0.0.
-
-    Raises ValueError for a probability that is missing or outside 0 to 1, and any other label.
-    """
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("a probability is missing or outside 0 to 1")
-    if not np.isin(truth, (0.0, 1.0)).all():
-        raise ValueError(f"labels must be 0 or 1, found {sorted(set(truth) - {0.0, 1.0})[:3]}")
-    said = np.where(truth == 1.0, probability, 1 - probability)
-    losses: Floats = -np.log(np.clip(said, SMALLEST, 1.0))
-    return losses
+def base_rate(reference: WindowSketch) -> float:
+    """Return the share of ones among the training rows; CannotTellError if none has a label."""
+    refuse_invalid(reference.outcomes)
+    if not reference.outcomes.bins.total:
+        raise CannotTellError(f"none of {reference.rows} training rows has a label")
+    return reference.outcomes.bins.base_rate
 
 
-def _labelled(current: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Return id, event_time, probability, label of the rows that have a label, each id once."""
-    rows = current[["id", "event_time", PREDICTION]].drop_duplicates("id", keep="last")
-    known = labels[["id", LABEL]].dropna().drop_duplicates("id", keep="last")
-    return rows.merge(known, on="id", validate="1:1")
+def refuse_invalid(said: Outcomes) -> None:
+    """Raise ValueError where a labelled row's probability or label is none."""
+    if said.bins.invalid:
+        raise ValueError(
+            f"the probability of {said.bins.invalid} labelled rows is missing or outside 0 to 1"
+        )
+    if said.odd is not None:
+        raise ValueError(f"labels must be 0 or 1, found {said.odd:g}")
+
+
+def _loss(said: float) -> float:
+    return -log(min(max(said, SMALLEST), 1.0))

@@ -1,67 +1,72 @@
-"""A column of the window and of the reference in, the share of its rows that look wrong out.
+"""A column's sketches, of the window and of the reference, in, the share that looks wrong out.
 
 Every score and threshold here is a share, 0 to 1. Missing values are counted by `missing` alone.
 """
 
-import pandas as pd
+from math import sqrt
 
-from monitoring.measures import Column, Measured, Schema, present, values
+from monitoring.measures import PREDICTION, CannotTellError, Measured
+from monitoring.sketches.apache import CATEGORIES
+from monitoring.sketches.window import WindowSketch
+
+_SURE = 3.0  # standard errors that an estimate must be beyond a limit
 
 
-def missing(
-    reference: pd.DataFrame, current: pd.DataFrame, name: str, column: Column, max_increase: float
-) -> Measured:
+def missing(reference: WindowSketch, current: WindowSketch, name: str, increase: float) -> Measured:
     """Share of missing values; threshold: the reference's own share and the increase allowed."""
-    share = values(current, name, column.type).isna().mean()
-    usual = values(reference, name, column.type).isna().mean()
-    return Measured(
-        share, usual + max_increase, f"{share:.1%} missing, in the reference {usual:.1%}"
-    )
+    now, before = current.column(name), reference.column(name)
+    share, usual = now.missing / now.rows, before.missing / before.rows
+    return Measured(share, usual + increase, f"{share:.1%} missing, in the reference {usual:.1%}")
 
 
-def out_of_range(current: pd.DataFrame, name: str, column: Column, max_share: float) -> Measured:
+def out_of_range(current: WindowSketch, name: str, max_share: float) -> Measured:
     """Share of a number's values below the schema's `min` or above its `max`."""
-    there = present(current, name, column.type)
-    low = float("-inf") if column.min is None else column.min
-    high = float("inf") if column.max is None else column.max
-    share = float((~there.between(low, high)).mean())
-    seen = f"values from {there.min():.6g} to {there.max():.6g}"
-    return Measured(share, max_share, f"{seen}, {share:.1%} outside {low:g} to {high:g}")
+    there = current.numbers(name)
+    share = there.outside / there.present
+    seen = f"values from {there.smallest:.6g} to {there.largest:.6g}"
+    bounds = f"{there.low:g} to {there.high:g}"
+    return Measured(share, max_share, f"{seen}, {share:.1%} outside {bounds}")
 
 
 def new_category(
-    reference: pd.DataFrame, current: pd.DataFrame, name: str, max_share: float
+    reference: WindowSketch, current: WindowSketch, name: str, max_share: float
 ) -> Measured:
     """Share of a string's values that the reference does not have."""
-    there = present(current, name, "string")
-    new = there[~there.isin(present(reference, name, "string").unique())]
-    examples = ", ".join(map(repr, new.value_counts().index[:3])) or "none"
-    return Measured(len(new) / len(there), max_share, f"new categories: {examples}")
+    now, before = current.categories(name).frequencies, reference.categories(name).frequencies
+    if not before.exact:
+        raise CannotTellError(f"the reference has more than {CATEGORIES} values of {name}")
+    known, counts = before.counts(), now.counts()
+    share = 1 - sum(count for text, count in counts.items() if text in known) / now.total
+    new = [repr(text) for text in counts if text not in known]
+    return Measured(share, max_share, f"new categories: {', '.join(new[:3]) or 'none'}")
 
 
-def stuck(
-    reference: pd.DataFrame, current: pd.DataFrame, name: str, column: Column, max_increase: float
-) -> Measured:
+def stuck(reference: WindowSketch, current: WindowSketch, name: str, increase: float) -> Measured:
     """Share of the most common value; threshold: the reference's and the increase allowed.
 
     A threshold of 1 or more never alerts: a column that is nearly constant by nature cannot be
     told from a stuck one.
     """
-    shares = present(current, name, column.type).value_counts(normalize=True)
-    usual = present(reference, name, column.type).value_counts(normalize=True).iloc[0]
-    share = float(shares.iloc[0])
-    reason = (
-        f"{shares.index[0]} in {share:.1%} of the values; commonest in the reference {usual:.1%}"
-    )
-    return Measured(share, float(usual) + max_increase, reason)
+    value, share = current.present(name).commonest()
+    _, usual = reference.present(name).commonest()
+    reason = f"{value} in {share:.1%} of the values; commonest in the reference {usual:.1%}"
+    return Measured(share, usual + increase, reason)
 
 
-def duplicate_row(current: pd.DataFrame, schema: Schema, max_share: float) -> Measured:
-    """Share of the rows that an earlier row repeats: same event time and features, another id.
+def duplicate_row(current: WindowSketch, max_share: float) -> Measured:
+    """Share of the rows that another row repeats: same event time and features, another id.
 
-    The same id twice is a client's retry, which the prediction log counts once.
+    The same id twice is a client's retry, which counts once. In windows whose rows are estimated
+    (see `DistinctSketch`), the threshold is the limit and three standard errors of the share.
     """
-    told = [name for name in ("event_time", *schema) if name in current]
-    repeated = current.duplicated(told)
-    share = float(repeated.mean())
-    return Measured(share, max_share, f"{repeated.sum()} of {len(current)} rows were asked before")
+    for name in set(current.columns) - {PREDICTION}:
+        current.column(name)  # rows that differ in what cannot be read would look alike
+    asked, different = current.ids.count, current.contents.count
+    share = max(0.0, 1 - different / asked)
+    error = sqrt(current.ids.error**2 + current.contents.error**2) * (1 - share)
+    about = "about " if error else ""
+    reason = f"{about}{asked - different:.0f} of {about}{asked:.0f} rows were asked before"
+    if not error:
+        return Measured(share, max_share, reason)
+    low, high = max(0.0, share - _SURE * error), min(1.0, share + _SURE * error)
+    return Measured(share, max_share + _SURE * error, reason, low, high)

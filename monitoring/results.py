@@ -67,6 +67,8 @@ class MonitorRun(_Written):
     window_end: AwareDatetime
     run_time: AwareDatetime
     results: tuple[CheckResult, ...]
+    rows: int | None = None  # that were judged; None in runs of before it was counted
+    label_lag_seconds: float | None = None  # event time; None where no row has a label
     report_url: str | None = None
     retrain: RetrainDecision | None = None
 

@@ -139,6 +139,13 @@ class Tracking:
             frame.to_parquet(path, index=False)
             self.log_file(path)
 
+    def log_bytes(self, content: bytes, name: str) -> None:
+        """Log a binary artifact."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            self.log_file(path)
+
     def log_dataset(self, version: "DatasetVersion", rows: "pd.DataFrame", context: str) -> None:
         """Log a dataset version as an input of the open run, its DVC md5 as the digest."""
         digest = version.md5.removesuffix(".dir")
@@ -201,6 +208,13 @@ class Tracking:
 
         with TemporaryDirectory() as folder:
             return pd.read_parquet(self.fetch(run_id, name, Path(folder)))
+
+    def fetch_bytes(self, run_id: str, name: str) -> bytes | None:
+        """Return the content of an artifact, or None where the run has none of that name."""
+        if name not in {artifact.path for artifact in self.client.list_artifacts(run_id)}:
+            return None
+        with TemporaryDirectory() as folder:
+            return self.fetch(run_id, name, Path(folder)).read_bytes()
 
     # Model versions -------------------------------------------------------------------------
 

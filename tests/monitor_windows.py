@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from monitoring.limits import MonitorLimits
+from monitoring.measures import Schema
 from monitoring.results import Window
+from monitoring.sketches import Labels, WindowSketch, hash_ids
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Feature:
     max: float | None = None
 
 
-SCHEMA = {
+SCHEMA: Schema = {
     "carrier": Feature("string"),
     "hour": Feature("long", 0, 23),
     "temp": Feature("double", -20, 120),
@@ -33,6 +36,7 @@ SECTION: dict[str, Any] = {
     "min_rows": 300,
     "sample_rows": 5000,
     "keep_reports": 3,
+    "max_label_lag_days": 3.0,
     "max_duplicate_share": 0.01,
     "max_out_of_range_share": {"default": 0.001},
     "max_missing_increase": {"default": 0.04},
@@ -69,3 +73,18 @@ def answers(rows: int = 2000, seed: int = 0) -> pd.DataFrame:
     )
     frame.loc[rng.random(rows) < 0.15, "seats"] = np.nan
     return frame.assign(label=(rng.random(rows) < frame["probability"]).astype("float64"))
+
+
+def sketch(
+    frame: pd.DataFrame,
+    labels: pd.DataFrame | None = None,
+    schema: Schema = SCHEMA,
+    batch: int = 700,
+) -> WindowSketch:
+    """Sketch answers, in batches; their labels are the frame's own where none are given."""
+    labels = frame if labels is None else labels
+    given = [(list(labels["id"]), list(labels["label"]))] if "label" in labels else []
+    truth, found = Labels(given), WindowSketch.of(schema)
+    for rows in pa.Table.from_pandas(frame, preserve_index=False).to_batches(batch):
+        found.add(rows, hash_ids(rows["id"]), truth)
+    return found

@@ -2,14 +2,17 @@
 
 import logging
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitoring.checks import run_checks
 from monitoring.evidently_report import save_report
-from monitoring.prediction_log import reading, sealing
-from monitoring.results import MonitorRun, Window, write_run
+from monitoring.live_score import seconds_behind
+from monitoring.prediction_log import sealing
+from monitoring.read_window import NobodyAskedError, newest_window, read_labels, sketch_window
+from monitoring.results import MonitorRun, write_run
+from monitoring.sketches import WindowSketch, from_bytes, sketch_training
 from pipelines.exits import NothingToDo
 from pipelines.models import Model
 from pipelines.settings import Settings
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REFERENCE = "reference.parquet"
+REFERENCE, REFERENCE_SKETCH = "reference.parquet", "reference.sketch"
 
 
 def experiment(model: str) -> str:
@@ -36,28 +39,34 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
 
     """
     _tidy(model, settings)
-    window, current = newest_window(model, settings)
-    labels = reading.read_labels(settings.prediction_log, model.name)
+    root, schema, limits = settings.prediction_log, model.policy.data.features, model.policy.monitor
+    try:
+        window = newest_window(root, model.name, limits.window_days)
+    except NobodyAskedError as error:
+        raise NothingToDo(str(error)) from error
+    labels = read_labels(root, model.name)
+    current, sample = sketch_window(root, window, schema, labels, limits.sample_rows)
     version = tracking.version(model.name, int(window.version))
-    reference = tracking.fetch_frame(version.run_id, REFERENCE)
-    schema, limits = model.policy.data.features, model.policy.monitor
+    trained_on = tracking.fetch_frame(version.run_id, REFERENCE)
+    reference = reference_sketch(model, tracking, version.run_id, trained_on)
     run = MonitorRun(
         model=model.name,
         version=window.version,
         window_start=window.start,
         window_end=window.end,
         run_time=datetime.now(UTC),
-        results=tuple(run_checks(window, reference, current, labels, schema, limits)),
+        results=tuple(run_checks(window, reference, current, schema, limits)),
+        rows=current.rows,
+        label_lag_seconds=seconds_behind(current),
     )
     write_run(settings.checks, run)  # before the report: a verdict must not wait for a picture
     report = save_report(
         settings.evidently_workspace,
         window,
         run.results,
-        reference,
-        current,
+        trained_on.head(limits.sample_rows),
+        sample,
         schema,
-        limits.sample_rows,
         limits.keep_reports,
     )
     run = run.model_copy(update={"report_url": settings.evidently_url + report.ui_path})
@@ -68,32 +77,25 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
         "model": model.name,
         "version": window.version,
         "window": [window.start.isoformat(), window.end.isoformat()],
-        "rows": len(current),
+        "rows": current.rows,
         "verdicts": dict(Counter(result.verdict for result in run.results)),
         "report_url": run.report_url,
     }
 
 
-def newest_window(model: Model, settings: Settings) -> tuple[Window, "pd.DataFrame"]:
-    """Return the newest window of the version that answers now, and its answers in it.
+def reference_sketch(
+    model: Model, tracking: Tracking, run_id: str, reference: "pd.DataFrame"
+) -> WindowSketch:
+    """Return the sketch of a version's training rows; of their sample where the run kept none.
 
     Raises:
-        NothingToDo: the prediction log of this model is empty.
+        DamagedSketchError: the run's sketch is not the one that was written.
 
     """
-    root = settings.prediction_log
-    newest = reading.newest_event_time(root, model.name)
-    if newest is None:
-        raise NothingToDo(f"nobody has asked {model.name} anything yet: {root} holds no prediction")
-    end = newest + timedelta(microseconds=1)  # the newest one is part of its window
-    start = end - timedelta(days=model.policy.monitor.window_days)
-    rows = reading.read_predictions(root, model.name, start, end)
-    answered = rows[rows["role"] == "champion"]
-    if answered.empty:
-        raise NothingToDo(f"no champion of {model.name} has answered since {start:%Y-%m-%d}")
-    version = str(answered.loc[answered["time"].idxmax(), "version"])
-    window = Window(model=model.name, version=version, start=start, end=end)
-    return window, answered[answered["version"] == version].reset_index(drop=True)
+    if (content := tracking.fetch_bytes(run_id, REFERENCE_SKETCH)) is not None:
+        return from_bytes(content)
+    log.warning("run %s kept no sketch of its training rows: a sample stands for them", run_id)
+    return sketch_training(reference, model.policy.data.features)
 
 
 def _tidy(model: Model, settings: Settings) -> None:

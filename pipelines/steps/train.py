@@ -232,6 +232,7 @@ def _earlier_attempt(model: Model, settings: Settings, tracking: Tracking) -> di
 
 
 def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> None:
+    from monitoring.sketches import sketch_training, to_bytes
     from pipelines import plots, scores
 
     data, params = model.policy.data, model.policy.train
@@ -261,5 +262,7 @@ def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> 
     rows = min(model.policy.register_.reference_rows, len(trained.training_rows))
     reference = trained.training_rows.sample(rows, random_state=0).sort_index()
     tracking.log_frame(reference, "reference.parquet")
+    sketch = sketch_training(trained.training_rows, data.features)
+    tracking.log_bytes(to_bytes(sketch), "reference.sketch")
     tracking.log_text(environment.requirements(), "requirements.txt")
     tracking.log_model(trained.graph, columns, reference[list(columns)].head(5))

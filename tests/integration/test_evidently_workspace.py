@@ -10,7 +10,8 @@ import pytest
 from monitoring.checks import run_checks
 from monitoring.evidently_report import SavedReport, save_report
 from monitoring.results import Window
-from tests.monitor_windows import SCHEMA, WINDOW, answers, limits
+from monitoring.sketches import sketch_training
+from tests.monitor_windows import SCHEMA, WINDOW, answers, limits, sketch
 from tests.programs import Program, free_port, running, wait_for
 
 Start = Callable[[AbstractContextManager[Program]], Program]
@@ -21,9 +22,9 @@ def save(workspace: Path, model: str = "flights", keep: int = 3) -> SavedReport:
     window = Window(**{**WINDOW.model_dump(), "model": model})
     reference, current = answers(1000, seed=1), answers(1000)
     current = current.assign(temp=(current["temp"] - 32) / 1.8, seats=None)
-    labels = current[["id", "label"]]
-    results = run_checks(window, reference, current, labels, SCHEMA, limits())
-    return save_report(workspace, window, results, reference, current, SCHEMA, 5000, keep)
+    trained_on = sketch_training(reference, SCHEMA)
+    results = run_checks(window, trained_on, sketch(current), SCHEMA, limits())
+    return save_report(workspace, window, results, reference, current, SCHEMA, keep)
 
 
 @pytest.fixture

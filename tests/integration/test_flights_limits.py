@@ -11,8 +11,9 @@ import yaml
 from monitoring.checks import run_checks
 from monitoring.limits import MonitorLimits
 from monitoring.results import CheckResult, Window
+from monitoring.sketches import WindowSketch, sketch_training
 from pipelines.flights import feed, rows
-from tests.monitor_windows import Feature
+from tests.monitor_windows import Feature, sketch
 from tests.programs import ROOT
 
 POLICY = yaml.safe_load(Path(ROOT, "pipelines/flights/params.yaml").read_text())
@@ -38,6 +39,11 @@ def batches(*names: str) -> pd.DataFrame:
     )
 
 
+@cache
+def reference() -> WindowSketch:
+    return sketch_training(batches("2013-01", "2013-02"), SCHEMA)
+
+
 def fortnight(start: str, seed: int = 0) -> pd.DataFrame:
     flights = batches(start[:7])
     begin = pd.Timestamp(start, tz="UTC")
@@ -46,11 +52,9 @@ def fortnight(start: str, seed: int = 0) -> pd.DataFrame:
 
 
 def results(current: pd.DataFrame) -> list[CheckResult]:
-    reference = batches("2013-01", "2013-02").sample(5000, random_state=0)
     ends = current["event_time"].min().to_pydatetime(), current["event_time"].max().to_pydatetime()
     window = Window(model="flights", version="1", start=ends[0], end=ends[1])
-    labels = current[["id", "label"]].dropna()
-    return run_checks(window, reference, current, labels, SCHEMA, LIMITS)
+    return run_checks(window, reference(), sketch(current, schema=SCHEMA), SCHEMA, LIMITS)
 
 
 def alerts(current: pd.DataFrame) -> Alerts:

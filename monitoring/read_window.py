@@ -1,0 +1,106 @@
+"""A model's prediction log in, its newest window, as a sketch and a sample of rows, out.
+
+The log is read once to see who answers now and once to judge the answers, batch by batch: memory
+does not grow with the rows, but for 13 bytes a label.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitoring.measures import PREDICTION, Schema
+from monitoring.prediction_log.frames import read_items
+from monitoring.prediction_log.reading import newest_event_time, scan_predictions
+from monitoring.prediction_log.segments import list_segments
+from monitoring.prediction_log.writer import LABELS
+from monitoring.results import Window
+from monitoring.sketches.arrow import hash_ids
+from monitoring.sketches.labels import Labels
+from monitoring.sketches.sample import RowSample
+from monitoring.sketches.window import WindowSketch
+
+_AHEAD = 8  # batches that are read while others are sketched
+_ROWS = 2**16  # of a batch
+
+
+class _Label(msgspec.Struct):
+    id: str
+    label: float
+
+
+class NobodyAskedError(Exception):
+    """The prediction log has no answer to judge; the text says of whom and where."""
+
+
+def newest_window(root: Path, model: str, days: int) -> Window:
+    """Return the newest window, by event time, of the version that answers now.
+
+    Raises NobodyAskedError.
+    """
+    newest = newest_event_time(root, model)
+    if newest is None:
+        raise NobodyAskedError(f"nobody has asked {model} anything yet: {root} holds no prediction")
+    end = newest + timedelta(microseconds=1)  # the newest one is part of its window
+    start = end - timedelta(days=days)
+    last: tuple[datetime, str] | None = None
+    for batch in scan_predictions(root, model, start, end, ["time", "version", "role"]):
+        answered = batch.filter(pc.equal(batch["role"], "champion"))
+        if len(answered):
+            time = pc.max(answered["time"])
+            version = answered["version"][pc.index(answered["time"], time).as_py()].as_py()
+            last = max(filter(None, (last, (time.as_py(), version))))
+    if last is None:
+        raise NobodyAskedError(f"no champion of {model} has answered since {start:%Y-%m-%d}")
+    return Window(model=model, version=last[1], start=start, end=end)
+
+
+def read_labels(root: Path, model: str) -> Labels:
+    """Read what came true, for any ids of the log."""
+    return Labels(
+        ([label.id for label in labels], [label.label for label in labels])
+        for path in list_segments(root / model / LABELS)
+        for labels in read_items(path, list[_Label])
+    )
+
+
+def sketch_window(
+    root: Path, window: Window, schema: Schema, labels: Labels, sample_rows: int
+) -> tuple[WindowSketch, pd.DataFrame]:
+    """Sketch the champion's answers in the window, and draw a sample of them.
+
+    The sample has `id`, `event_time`, the features and `probability`, in event-time order.
+    """
+    sketch, sample = WindowSketch.of(schema), RowSample(sample_rows)
+    for batch in _answers(root, window, schema):
+        ids = hash_ids(batch["id"])
+        sketch.add(batch, ids, labels)
+        sample.add(batch, ids)
+    return sketch, sample.frame()
+
+
+def _answers(root: Path, window: Window, schema: Schema) -> Iterator[pa.RecordBatch]:
+    columns = ["role", "version", "id", "event_time", *schema, PREDICTION]
+    batches = scan_predictions(root, window.model, window.start, window.end, columns)
+    for batch in _read_ahead(batches):
+        champion = pc.equal(batch["role"], "champion")
+        mine = pc.and_(champion, pc.equal(batch["version"], window.version))
+        answers = batch.select(columns[2:])
+        answers = answers if pc.all(mine).as_py() else answers.filter(mine)
+        for start in range(0, len(answers), _ROWS):
+            yield answers.slice(start, _ROWS)
+
+
+def _read_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Read on a thread of its own: Arrow works without the interpreter's lock."""
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        waiting = deque(reader.submit(next, batches, None) for _ in range(_AHEAD))
+        while (batch := waiting.popleft().result()) is not None:
+            waiting.append(reader.submit(next, batches, None))
+            yield batch
