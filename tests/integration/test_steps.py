@@ -19,6 +19,7 @@ import pytest
 
 from monitoring.prediction_log import Label, PredictionLog, PredictionRecord
 from monitoring.results import MonitorRun, read_run, write_run
+from monitoring.sketches import DamagedSketchError
 from pipelines import asking, batches, models
 from pipelines.exits import NothingToDo, Refused
 from pipelines.lineage import explain, reproduce, rollback
@@ -28,7 +29,13 @@ from pipelines.status import read as read_status
 from pipelines.status import render
 from pipelines.steps.evaluate import evaluate
 from pipelines.steps.ingest import ingest
-from pipelines.steps.monitor import experiment, monitor
+from pipelines.steps.monitor import (
+    REFERENCE,
+    REFERENCE_SKETCH,
+    experiment,
+    monitor,
+    reference_sketch,
+)
 from pipelines.steps.promote import promote
 from pipelines.steps.register import register
 from pipelines.steps.retrain import retrain
@@ -475,7 +482,7 @@ def test_nobody_has_asked_anything(lap: Lap, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_without_evidently_drift_is_unknown_and_the_step_fails(
+def test_without_evidently_the_verdicts_stand_and_the_step_fails(
     lap: Lap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = answer(lap, tmp_path, lambda asked: asked)
@@ -483,9 +490,23 @@ def test_without_evidently_drift_is_unknown_and_the_step_fails(
     with pytest.raises(ImportError):
         monitor(lap.model, settings, lap.tracking)
     run = read_run(settings.checks / "flights.json")
-    assert set(verdicts(run, "drift").values()) == {"unknown"}
-    assert set(verdicts(run, "prediction_drift").values()) == {"unknown"}
+    assert "unknown" not in verdicts(run, "drift").values()
     assert run.report_url is None
+
+
+def test_the_reference_is_all_training_rows_or_the_sample_of_an_older_run(lap: Lap) -> None:
+    run_id = lap.runs[3]
+    sample = lap.tracking.fetch_frame(run_id, REFERENCE)
+    trained = int(lap.tracking.get_run(run_id).data.metrics["rows/train"])
+    assert len(sample) == 1000 < trained
+    assert reference_sketch(lap.model, lap.tracking, run_id, sample).rows == trained
+    with lap.tracking.run("older", "keeps a sample only", {}) as older:
+        lap.tracking.log_frame(sample, REFERENCE)
+    assert reference_sketch(lap.model, lap.tracking, older, sample).rows == 1000
+    with lap.tracking.run("older", "keeps a damaged sketch", {}) as damaged:
+        lap.tracking.log_bytes(b"relay-sketch" + bytes(100), REFERENCE_SKETCH)
+    with pytest.raises(DamagedSketchError):
+        reference_sketch(lap.model, lap.tracking, damaged, sample)
 
 
 def test_too_few_answers_are_unknown_not_ok(lap: Lap, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""`python -m tests.bench.contenders <who> <log> <rows>`: one contender runs, a JSON line out."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from tests.bench.prediction_log import MODEL, SCHEMA, make_features, write_labels, write_predictions
+
+REFERENCE_ROWS = 100_000
+_DAYS = 14
+
+
+def make(log: Path, rows: int) -> float:
+    """Write the log that the monitor reads."""
+    began = time.perf_counter()
+    write_predictions(log, rows)
+    write_labels(log, rows)
+    return time.perf_counter() - began
+
+
+def relay(log: Path, rows: int) -> float:
+    """Judge the window as the monitor does, from the files to the verdicts."""
+    from monitoring.checks import run_checks
+    from monitoring.read_window import newest_window, read_labels, sketch_window
+    from monitoring.sketches import sketch_training
+    from tests.monitor_windows import limits
+
+    trained_on = _frame(REFERENCE_ROWS, seed=1000)
+    labels = (trained_on.index % 4 == 0).astype("float64")
+    reference = sketch_training(trained_on.assign(label=labels), SCHEMA)
+    began = time.perf_counter()
+    window = newest_window(log, MODEL, _DAYS)
+    _tell("found", began)
+    known = read_labels(log, MODEL)
+    _tell("labels", began)
+    sketch, _ = sketch_window(log, window, SCHEMA, known, 5000)
+    _tell("sketched", began)
+    results = run_checks(window, reference, sketch, SCHEMA, limits())
+    seconds = time.perf_counter() - began
+    if sketch.rows != rows or any(result.verdict == "unknown" for result in results):
+        raise SystemExit(f"{sketch.rows} rows were judged, of {rows}: {results}")
+    return seconds
+
+
+def evidently(_: Path, rows: int) -> float:
+    """Run Evidently's DataDriftPreset on as many rows a side, that are in memory beforehand."""
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    texts = [name for name, column in SCHEMA.items() if column.type == "string"]
+    numbers = [*(name for name in SCHEMA if name not in texts), "probability"]
+    definition = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
+    sides = [Dataset.from_pandas(_frame(rows, seed), data_definition=definition) for seed in (1, 2)]
+    began = time.perf_counter()
+    Report([DataDriftPreset()]).run(*sides).dict()
+    return time.perf_counter() - began
+
+
+CONTENDERS = {"make": make, "relay": relay, "evidently": evidently}
+
+
+def _frame(rows: int, seed: int) -> pd.DataFrame:
+    frame: pd.DataFrame = pa.table(make_features(rows, seed)).to_pandas()
+    return frame
+
+
+def _tell(what: str, began: float) -> None:
+    sys.stderr.write(f"  {what} after {time.perf_counter() - began:.1f} s\n")
+
+
+def _peak_bytes() -> int:
+    """Give the most memory that this process had (VmHWM: getrusage counts the parent's, too)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM"))
+    return int(peak.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    who, where, count = sys.argv[1:]
+    taken = CONTENDERS[who](Path(where), int(count))
+    sys.stdout.write(json.dumps({"seconds": taken, "peak_bytes": _peak_bytes()}) + "\n")
