@@ -1,24 +1,40 @@
-"""`python -m services.exporter`: check results on disk in, `/metrics` for Prometheus out.
+"""`python -m services.exporter`: other systems' state in, `/metrics` for Prometheus out.
 
 Stays up until SIGTERM or SIGINT.
 """
 
+import logging
 import signal
 import sys
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
-from services.exporter.collector import ChecksCollector
+from services.exporter.addresses import addresses
+from services.exporter.airflow import AirflowSource
+from services.exporter.airflow_api import AirflowApi
+from services.exporter.asking import Asked
+from services.exporter.checks import ChecksSource
+from services.exporter.collector import SourcesCollector
+from services.exporter.data_registry import DataRegistrySource
+from services.exporter.disk import DiskSource
+from services.exporter.mlflow import MlflowSource
+from services.exporter.rest import RestApi
 from services.exporter.settings import ExporterSettings
 
 
 def main() -> None:
     """Serve until told to stop; exit with a sentence if the address cannot be had."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     settings = ExporterSettings()
     signals = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the server's thread inherits them
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before other threads inherit them
     registry = CollectorRegistry()
-    registry.register(ChecksCollector(settings.checks))
+    ProcessCollector(registry=registry)
+    registry.register(
+        SourcesCollector(
+            sources(settings), settings.exporter_deadline_seconds, addresses(settings.urls())
+        )
+    )
     host, port = settings.exporter_host, settings.exporter_port
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
@@ -28,6 +44,24 @@ def main() -> None:
     signal.sigwait(signals)
     server.shutdown()
     thread.join()
+
+
+def sources(settings: ExporterSettings) -> list[Asked]:
+    """Give all that are asked: files at every scrape, other programs no more often than said."""
+    fresh, patience = settings.exporter_fresh_seconds, settings.exporter_deadline_seconds
+    registry = DataRegistrySource(settings.data_registry, settings.quarantine, patience)
+    found = [
+        Asked(ChecksSource(settings.checks)),
+        Asked(DiskSource(settings.home, settings.prediction_log)),
+        Asked(registry, fresh),
+    ]
+    if settings.mlflow_url:
+        found.append(Asked(MlflowSource(RestApi(settings.mlflow_url, patience)), fresh))
+    if settings.airflow_url:
+        user, file = settings.airflow_user, settings.airflow_password_file
+        api = AirflowApi(settings.airflow_url, user, file, patience)
+        found.append(Asked(AirflowSource(api), fresh))
+    return found
 
 
 if __name__ == "__main__":
