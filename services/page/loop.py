@@ -4,6 +4,8 @@ What cannot be known is `unknown` and never counts as healthy.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,12 +47,14 @@ class Loop:
     @property
     def headline(self) -> str:
         """One sentence for the top of the page."""
-        if self.health == "ok":
-            return "The loop is healthy"
-        if self.health == "unknown":
-            return "Nobody knows whether the loop is healthy"
-        count = len(self.firing)
-        return f"The loop needs attention: {count} {'alert fires' if count == 1 else 'alerts fire'}"
+        return HEADLINES[self.health]
+
+
+HEADLINES: dict[Health, str] = {
+    "ok": "The loop is healthy",
+    "attention": "The loop needs attention",
+    "unknown": "Nobody knows whether the loop is healthy",
+}
 
 
 async def look(prometheus: Prometheus) -> Loop:
@@ -64,11 +68,27 @@ async def look(prometheus: Prometheus) -> Loop:
     except PrometheusError as error:
         return Loop("unknown", (str(error),))
     facts = Facts(dict(zip(EXPRESSIONS, answers, strict=True)))
-    firing = tuple(_firing(alert) for alert in alerts["alerts"] if alert["state"] == "firing")
+    firing = [_firing(alert) for alert in alerts["alerts"] if alert["state"] == "firing"]
     laps = tuple(Lap(model, stages_of(model, facts)) for model in facts.models())
-    unknown = tuple(_unknown(rules, facts))
-    health: Health = "attention" if firing else "unknown" if unknown else "ok"
-    return Loop(health, unknown, tuple(sorted(firing, key=_urgency)), laps)
+    wrong = [*_said_by_alerts(firing), *_said_by_stages(laps, "attention")]
+    unknown = [*_not_judged(rules, facts), *_said_by_stages(laps, "unknown")]
+    health: Health = "attention" if wrong else "unknown" if unknown else "ok"
+    return Loop(health, (*wrong, *unknown), tuple(sorted(firing, key=_urgency)), laps)
+
+
+def _said_by_alerts(firing: list[Firing]) -> list[str]:
+    if not firing:
+        return []
+    names = Counter(alert.name for alert in firing)
+    said = [name if number == 1 else f"{name} ({number})" for name, number in names.items()]
+    return [f"{'An alert fires' if len(firing) == 1 else 'Alerts fire'}: {', '.join(sorted(said))}"]
+
+
+def _said_by_stages(laps: Iterable[Lap], state: Literal["attention", "unknown"]) -> list[str]:
+    """Name the stages in this state, a sentence a model."""
+    asks = {"attention": "look at", "unknown": "nobody knows"}[state]
+    found = [(lap, [stage.name for stage in lap.stages if stage.state == state]) for lap in laps]
+    return [f"{lap.model}: {asks} {', '.join(names)}" for lap, names in found if names]
 
 
 def _firing(alert: dict[str, Any]) -> Firing:
@@ -86,7 +106,7 @@ def _urgency(alert: Firing) -> tuple[bool, str, str]:
     return alert.severity != "page", alert.name, alert.summary
 
 
-def _unknown(rules: dict[str, Any], facts: Facts) -> list[str]:
+def _not_judged(rules: dict[str, Any], facts: Facts) -> list[str]:
     """Say what keeps us from calling the loop healthy although nothing fires."""
     reasons = []
     alerting = [rule for group in rules["groups"] for rule in group["rules"]]

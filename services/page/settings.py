@@ -53,6 +53,9 @@ class PageSettings(BaseSettings):
         default=("127.0.0.1", "localhost", "page"),
         description="names it is reached by, by comma: another site's name led here is refused",
     )
+    page_scrape_seconds: PositiveFloat = Field(
+        default=5, description="Prometheus' scrape interval, which $__rate_interval goes by"
+    )
     page_query_seconds: PositiveFloat = Field(default=15, description="Prometheus' time to answer")
     page_max_answer_bytes: PositiveInt = Field(
         default=16 * 2**20, description="of one of Prometheus' answers"

@@ -19,7 +19,9 @@ def span(seconds: float | None) -> str:
 
 def ago(seconds: float | None) -> str:
     """Say how long ago something was."""
-    return "never seen" if seconds is None else f"{span(seconds)} ago"
+    if seconds is None:
+        return "never seen"
+    return f"{span(seconds - seconds % 60 if seconds > 60 else seconds)} ago"
 
 
 def count(number: float | None, one: str, many: str = "") -> str:

@@ -10,11 +10,12 @@ from services.page.parts import parts_of
 
 def dashboard(request: Request) -> Response:
     """Answer with the page that draws a dashboard."""
-    uid = request.path_params["uid"]
-    found = find_dashboard(parts_of(request).settings.dashboards, uid)
+    settings, uid = parts_of(request).settings, request.path_params["uid"]
+    found = find_dashboard(settings.dashboards, uid)
     if found is None:
         return trouble(request, 404, "No such dashboard", f"There is no dashboard {uid}.")
-    return page(request, "dashboard.html", title=found.get("title", uid), uid=found["uid"])
+    title, scrape = found.get("title", uid), settings.page_scrape_seconds
+    return page(request, "dashboard.html", title=title, uid=uid, scrape=scrape)
 
 
 def dashboard_json(request: Request) -> Response:
