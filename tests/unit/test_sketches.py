@@ -31,6 +31,7 @@ from monitoring.sketches.distinct import KEPT, DistinctSketch
 from monitoring.sketches.outcomes import Outcomes
 from tests.monitor_windows import SCHEMA, answers, sketch
 
+untimed = settings(deadline=None, max_examples=50)  # what a busy machine takes is no fault
 VALUES = st.lists(
     st.one_of(st.floats(-1e6, 1e6), st.sampled_from([float("nan"), float("inf"), float("-inf")])),
     max_size=200,
@@ -65,6 +66,7 @@ def everything(found: WindowSketch) -> list[Any]:
     return [columns, counts, days, found.answers.rows.tolist(), found.outcomes.bins.ones.tolist()]
 
 
+@untimed
 @given(VALUES, VALUES)
 def test_merged_numbers_are_those_of_the_whole(some: list[float], others: list[float]) -> None:
     merged, whole = numbers(some), numbers(some + others)
@@ -74,6 +76,7 @@ def test_merged_numbers_are_those_of_the_whole(some: list[float], others: list[f
     assert merged.squares == pytest.approx(whole.squares, rel=1e-6, abs=1e-6)
 
 
+@untimed
 @given(VALUES)
 def test_numbers_are_counted_as_numpy_counts_them(values: list[float]) -> None:
     found, array = numbers(values), np.array(values, np.float64)
@@ -85,6 +88,7 @@ def test_numbers_are_counted_as_numpy_counts_them(values: list[float]) -> None:
         assert found.commonest()[1] == pd.Series(finite).value_counts(normalize=True).iloc[0]
 
 
+@untimed
 @given(TEXTS, TEXTS)
 def test_merged_texts_are_those_of_the_whole(
     some: list[str | None], others: list[str | None]
@@ -96,7 +100,7 @@ def test_merged_texts_are_those_of_the_whole(
     assert whole.frequencies.counts() == pd.Series(some + others).value_counts().to_dict()
 
 
-@settings(max_examples=20)
+@untimed
 @given(st.integers(0, 300), st.integers(1, 300))
 def test_a_merged_window_is_the_whole_one(cut: int, batch: int) -> None:
     frame = answers(300)
@@ -105,7 +109,7 @@ def test_a_merged_window_is_the_whole_one(cut: int, batch: int) -> None:
     assert everything(merged) == everything(sketch(frame))
 
 
-@settings(max_examples=20)
+@untimed
 @given(st.integers(1, 300))
 def test_what_is_written_is_read(rows: int) -> None:
     written = sketch(answers(rows))
@@ -123,6 +127,7 @@ def test_training_rows_that_are_written_keep_labels_and_probabilities() -> None:
     assert read.outcomes.bins.probability.sum() == pytest.approx(frame["probability"].sum())
 
 
+@untimed
 @given(st.integers(0), st.integers(0, 255))
 def test_damaged_bytes_are_an_error(at: int, value: int) -> None:
     content = bytearray(SMALL)
@@ -190,6 +195,7 @@ def test_many_different_hashes_are_estimated_within_the_error() -> None:
     assert merged.count == whole.count
 
 
+@untimed
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=100))
 def test_bins_add_up_to_the_log_loss(said: list[tuple[float, bool]]) -> None:
     probability = np.array([p for p, _ in said], np.float64)
@@ -216,6 +222,7 @@ def test_probabilities_that_are_none_are_counted_apart() -> None:
     assert (outcomes.days[0].rows, outcomes.bins.invalid) == (1, 1)
 
 
+@untimed
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([0.0, 1.0])), max_size=30))
 def test_labels_are_found_by_id_and_the_last_counts(given_: list[tuple[str, float]]) -> None:
     labels = Labels([([key], [value]) for key, value in given_])
@@ -228,7 +235,7 @@ def test_labels_are_found_by_id_and_the_last_counts(given_: list[tuple[str, floa
     assert not labels.find(hash_ids(asked))[1].any()  # each id once, over all batches
 
 
-@settings(max_examples=20)
+@untimed
 @given(st.integers(1, 500), st.integers(1, 400))
 def test_a_sample_is_the_same_rows_whatever_the_batches(rows: int, batch: int) -> None:
     table = pa.Table.from_pandas(answers(300), preserve_index=False)
