@@ -1,16 +1,23 @@
 """One monitor run in, JSON on disk out, and back; readers never see a half-written file.
 
-`<folder>/<model>.json` is the newest run, `<folder>/<model>/history.jsonl` every run, one a line.
+`<folder>/<model>.json` is the newest run, `<folder>/<model>/history.jsonl` the runs, one a line:
+about the newest 1,000, and all that asked for a retrain, which the policy's budget counts.
 """
 
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from datetime import datetime
+from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+HISTORY_BYTES = 32 * 2**20  # a longer history loses the older half of its runs
+_ASKED = b'"retrain":{"requested":true'  # in a line's JSON; in a text its quotes were escaped
 
 Verdict = Literal["ok", "alert", "unknown"]
 
@@ -82,6 +89,17 @@ def write_run(folder: Path, run: MonitorRun) -> None:
     _replace(folder / f"{run.model}.json", line)
 
 
+def retire(folder: Path, model: str) -> bool:
+    """Let go of a model's newest run, so that nobody waits for the next; its history stays.
+
+    False where there is none. The monitor's next run of the model, if there is one, brings it back.
+    """
+    known = {path.stem: path for path in folder.glob("*.json")}
+    if path := known.get(model):
+        path.unlink(missing_ok=True)
+    return path is not None
+
+
 def read_run(path: Path) -> MonitorRun:
     """Read a newest run; OSError if it cannot be read, ValueError if it is not a run."""
     return MonitorRun.model_validate_json(path.read_bytes())
@@ -103,13 +121,34 @@ def read_history(folder: Path, model: str, since: datetime | None = None) -> lis
 
 def _append(path: Path, line: bytes) -> None:
     """Add one whole line; a tail that an earlier crash tore is dropped first."""
-    with path.open("a+b", buffering=0) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # released when the file closes, or its process dies
+    with _lock(path) as file:
         end = _end_of_whole_lines(path)
+        if end > HISTORY_BYTES:
+            _replace(path, _newer_half(path.read_bytes()[:end]) + line)
+            return
         file.truncate(end)
         if file.write(line) != len(line):
             file.truncate(end)
             raise OSError(errno.ENOSPC, "only a part of the line could be written", str(path))
+
+
+def _lock(path: Path) -> FileIO:
+    """Open a file for this process alone; it is free when closed, or when the process dies."""
+    while True:
+        file = path.open("a+b", buffering=0)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # while this one waited, another process put a shorter history in its place
+
+
+def _newer_half(content: bytes) -> bytes:
+    lines = content.splitlines(keepends=True)
+    sizes = accumulate(len(line) for line in reversed(lines))
+    newer = sum(size <= HISTORY_BYTES // 2 for size in sizes)
+    older = lines[: len(lines) - newer]
+    return b"".join([*(line for line in older if _ASKED in line), *lines[len(lines) - newer :]])
 
 
 def _end_of_whole_lines(path: Path) -> int:

@@ -183,6 +183,21 @@ def retrain(model: ModelName) -> dict[str, Any]:
 
 @app.command()
 @step
+def retire(model: Annotated[str, typer.Argument(help="The model.")]) -> dict[str, Any]:
+    """Stop waiting for a model that is no longer watched: its stale checks alarm no more.
+
+    Its folder need not be there. What was found stays in the history, and a later run of its
+    monitor brings it back.
+    """
+    from monitoring.results import retire as run
+
+    if not run(Settings().checks, model):
+        raise NothingToDo(f"there is no monitor run of {model!r} to let go of")
+    return {"step": "retire", "model": model}
+
+
+@app.command()
+@step
 def rollback(model: Annotated[str, typer.Argument(help="The model.")]) -> dict[str, Any]:
     """Move @champion back to the version before it."""
     from pipelines.lineage import rollback as run

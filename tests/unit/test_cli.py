@@ -167,3 +167,13 @@ def test_a_model_that_is_not_there(tmp_path: Path, command: list[str]) -> None:
     done = relay(tmp_path, *command, mlflow_url="http://127.0.0.1:1")
     assert done.returncode in {1, 65}
     assert "birds" in clear(done) or "MLflow at" in clear(done)
+
+
+def test_a_retired_model_is_waited_for_no_more(tmp_path: Path) -> None:
+    newest = tmp_path / "checks" / "gone.json"
+    newest.parent.mkdir()
+    newest.write_text("{}")
+    done = relay(tmp_path, "retire", "gone")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"step": "retire", "model": "gone"})
+    assert not newest.exists()
+    assert "no monitor run of 'gone'" in clear(relay(tmp_path, "retire", "gone"))

@@ -1,3 +1,4 @@
+import json
 import stat
 import subprocess
 import sys
@@ -7,12 +8,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from monitoring import results
 from monitoring.results import (
     CheckResult,
     MonitorRun,
     RetrainDecision,
     read_history,
     read_run,
+    retire,
     write_run,
 )
 from tests.monitor_windows import END, START
@@ -84,6 +87,56 @@ def test_a_damaged_history_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "flights" / "history.jsonl").write_text("{}\n")
     with pytest.raises(ValidationError):
         read_history(tmp_path, "flights")
+
+
+def test_a_long_history_keeps_the_newest_runs_and_those_that_asked_for_a_retrain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = RetrainDecision(requested=True, reason="drift")
+    refused = RetrainDecision(requested=False, reason='"retrain":{"requested":true in words')
+    size = len(run().model_dump_json())
+    monkeypatch.setattr(results, "HISTORY_BYTES", 20 * size)
+    for minute in range(100):
+        decision = {3: asked, 4: refused}.get(minute)
+        write_run(tmp_path, run(minute).model_copy(update={"retrain": decision}))
+        kept = read_history(tmp_path, "flights")
+        assert kept[-1].run_time == run(minute).run_time
+        assert len(kept) >= min(minute + 1, 10)
+    assert (tmp_path / "flights" / "history.jsonl").stat().st_size < 22 * size
+    assert [old for old in kept if old.retrain] == [kept[0]]
+    assert kept[0].retrain == asked
+    minutes = [int((old.run_time - run().run_time).total_seconds() // 60) for old in kept[1:]]
+    assert minutes == list(range(minutes[0], 100))
+
+
+def test_monitors_at_once_lose_no_run_while_the_history_is_cut(tmp_path: Path) -> None:
+    script = (
+        "import sys; from tests.unit.test_monitor_results import *\n"
+        "results.HISTORY_BYTES, first = 40_000, int(sys.argv[1])\n"
+        f"for minute in range(first, first + 100): write_run(Path({str(tmp_path)!r}), "
+        "run(minute).model_copy(update={'retrain': "
+        "RetrainDecision(requested=True, reason='drift')}))"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(first)]) for first in (0, 1000, 2000)
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert len(read_history(tmp_path, "flights")) == 300
+
+
+def test_a_retired_model_has_no_newest_run_and_keeps_its_history(tmp_path: Path) -> None:
+    write_run(tmp_path, run())
+    assert not retire(tmp_path, "surnames")
+    assert not retire(tmp_path, "../flights")
+    assert retire(tmp_path, "flights")
+    assert not (tmp_path / "flights.json").exists()
+    assert read_history(tmp_path, "flights") == [run()]
+
+
+def test_a_run_of_before_rows_were_counted_is_read(tmp_path: Path) -> None:
+    old = run().model_dump(mode="json", exclude={"rows", "label_lag_seconds"})
+    (tmp_path / "flights.json").write_text(json.dumps(old))
+    assert read_run(tmp_path / "flights.json") == run()
 
 
 def test_a_full_disk_leaves_the_last_run_whole(tmp_path: Path) -> None:
