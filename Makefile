@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock proto bench bench-serving clean distclean
+.PHONY: help install demo test check format lock generate proto bench bench-serving bench-monitoring clean distclean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,6 +29,10 @@ format: install  ## put the code into shape
 lock:  ## resolve the dependencies anew into locks/
 	@$(PYTHON) -m services.embedded.lock
 
+generate: install  ## make dashboards and the rules' limits anew from their code and the policies
+	@$(BIN)/python -m grafana
+	@$(BIN)/python -m pipelines.alert_limits
+
 proto: install  ## make the Python of serving's gRPC messages anew
 	@$(BIN)/python -m services.serving.grpc.generate
 
@@ -37,6 +41,9 @@ bench: install  ## where a lap's time goes
 
 bench-serving: install  ## how fast serving is beside a bare HTTP server and its peers
 	@$(BIN)/python -m tests.load $(ARGS)
+
+bench-monitoring: install  ## how fast ten million predictions are judged, beside stock Evidently
+	@$(BIN)/python -m tests.bench.monitoring $(ARGS)
 
 clean:  ## forget all state; stops a running platform first
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m services.embedded forget; fi

@@ -11,6 +11,8 @@ from pathlib import Path
 
 ADMIN = "admin"
 MLFLOW_WEBHOOKS = "mlflow-webhooks"  # MLflow keeps its webhooks' secrets encrypted with it
+AIRFLOW = "airflow-password"  # of its one user, for programs that ask it
+GRAFANA = "grafana-admin"
 REGISTRY_EVENTS = "registry-events"  # MLflow signs with it what it tells serving
 
 
@@ -22,7 +24,9 @@ def keep(folder: Path) -> None:
     _once(folder / "airflow-session", secrets.token_hex(32))
     _once(folder / "airflow-fernet", base64.urlsafe_b64encode(os.urandom(32)).decode())
     _once(folder / "airflow-passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(12)}))
+    _once(folder / AIRFLOW, airflow_password(folder))
     _once(folder / MLFLOW_WEBHOOKS, base64.urlsafe_b64encode(os.urandom(32)).decode())
+    _once(folder / GRAFANA, secrets.token_urlsafe(12))
     _once(folder / REGISTRY_EVENTS, secrets.token_hex(32))
 
 
@@ -31,6 +35,15 @@ def airflow_password(folder: Path) -> str:
     passwords = json.loads((folder / "airflow-passwords.json").read_text(encoding="utf-8"))
     password: str = passwords[ADMIN]
     return password
+
+
+def login(program: str, folder: Path) -> tuple[str, str]:
+    """Give the login and the password that a program asks people for; empty where it does not."""
+    if program == "airflow":
+        return ADMIN, airflow_password(folder)
+    if program == "grafana":
+        return ADMIN, (folder / GRAFANA).read_text(encoding="utf-8")
+    return "", ""
 
 
 def _once(file: Path, secret: str) -> None:

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.embedded.credentials import ADMIN, REGISTRY_EVENTS
-from services.embedded.settings import HOST, Embedded
+from services.embedded import binaries
+from services.embedded.credentials import ADMIN, AIRFLOW, REGISTRY_EVENTS
+from services.embedded.settings import HOST, SERVED, Embedded
 
 MARK = "RELAY_PLATFORM"  # which platform a process belongs to: how a stray one is found
 NO_TELEMETRY = {
@@ -49,14 +50,17 @@ def _folders(home: Path) -> dict[str, str]:
 
 
 def _ours(settings: Embedded) -> dict[str, str]:
-    served = ("airflow", "mlflow", "serving", "evidently", "prometheus", "exporter")
+    served = [name for name in SERVED if name != "grafana" or binaries.find(name)]
+    secrets = settings.home / "secrets"
     return {
         MARK: str(settings.home),
         "RELAY_HOME": str(settings.home),
         "RELAY_COMMAND": str(Path(sys.executable).with_name("relay")),
         **{f"RELAY_{name.upper()}_URL": settings.url(name) for name in served},
         **{f"RELAY_{name.upper()}_PORT": str(settings.port(name)) for name in served},
-        "RELAY_SERVING_WEBHOOK_SECRET_FILE": str(settings.home / "secrets" / REGISTRY_EVENTS),
+        "RELAY_SERVING_WEBHOOK_SECRET_FILE": str(secrets / REGISTRY_EVENTS),
+        "RELAY_AIRFLOW_USER": ADMIN,
+        "RELAY_AIRFLOW_PASSWORD_FILE": str(secrets / AIRFLOW),
         "RELAY_SERVING_GRPC_PORT": str(settings.serving_grpc_port),
         "PYTHONUNBUFFERED": "1",
     }

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Mapping, Sequence  # noqa: UP035  -- an older Python must get as far as our message
 
+from services.embedded import binaries
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ROOT / "locks"
 UV = ROOT / ".venv-uv/bin/uv"
@@ -165,25 +167,25 @@ def root_command() -> list[str] | None:
     return ["sudo", "-n"] if allowed else None
 
 
-def install_prometheus() -> None:
-    """Have Debian's ``prometheus`` put in, said first; where that may not be, go on without it."""
-    if shutil.which("prometheus"):
+def install_watchers() -> None:
+    """Have Debian's Prometheus and Alertmanager put in, said first; or go on without them."""
+    lacks = [program for program in binaries.DEBIAN if not binaries.find(program)]
+    if not lacks:
         return
-    how = "sudo apt install --no-install-recommends prometheus"
-    root = root_command()
+    root, packages = root_command(), [binaries.DEBIAN[program] for program in lacks]
     if root is None or not shutil.which("apt-get"):
-        say(f"Prometheus is missing, so metrics are shown but not kept; to have it: `{how}`")
+        say(f"going on without {' and '.join(lacks)}; to have it: `{binaries.apt(lacks)}`")
         return
-    say("installing Debian's package `prometheus` with apt-get (its programs; no service is left)")
+    say(f"installing Debian's {' and '.join(packages)} with apt-get (programs; no service is left)")
     apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y"]
     try:
         run(*apt, "update")
-        run(*apt, "install", "--no-install-recommends", "prometheus")
+        run(*apt, "install", "--no-install-recommends", *packages)
     except InstallError as refused:
-        say(f"going on without Prometheus, so metrics are shown but not kept: {refused}")
+        say(f"going on without {' and '.join(lacks)}: {refused}")
         return
-    if Path("/run/systemd/system").exists():  # the package starts one of its own on port 9090
-        run(*root, "systemctl", "--quiet", "disable", "--now", "prometheus")
+    if Path("/run/systemd/system").exists():  # a package starts one of its own, on the usual port
+        run(*root, "systemctl", "--quiet", "disable", "--now", *packages)
 
 
 def main() -> int:
@@ -200,7 +202,7 @@ def main() -> int:
         make_uv()
         make_relay()
         make_airflow()
-        install_prometheus()
+        install_watchers()
     except InstallError as refused:
         sys.stderr.write(f"{refused}\n")
         return 1

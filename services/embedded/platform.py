@@ -1,19 +1,25 @@
 """Settings in; the whole platform, running and well, out; leaving the block ends all of it."""
 
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from services.embedded import credentials, hook, preflight, programs, scrape, strays
+from services.embedded import (
+    binaries,
+    configuration,
+    credentials,
+    hook,
+    preflight,
+    programs,
+    strays,
+)
 from services.embedded.environment import shared
 from services.embedded.health import Progress, await_all
 from services.embedded.holding import held
 from services.embedded.programs import Program
-from services.embedded.settings import Embedded
+from services.embedded.settings import SERVED, Embedded
 from services.embedded.supervision import Supervisor
 
 STOPPING = 60.0  # seconds that an orderly end may take before it is made
@@ -69,7 +75,7 @@ def start(
         strays.end(home, STOPPING)
         chosen, without = choose(settings, leave_out or {})
         preflight.check(settings, chosen)
-        prepare(settings)
+        prepare(settings, {program.listens_as for program in chosen})
         supervisor = Supervisor(home)
         try:
             supervisor.start(chosen, shared(settings, os.environ))
@@ -86,30 +92,26 @@ def choose(
     settings: Embedded, leave_out: Mapping[str, str]
 ) -> tuple[list[Program], dict[str, str]]:
     """Give the programs to start, and those that are missing with the reason."""
-    without = dict(leave_out)
-    found = shutil.which("prometheus")
-    if not found:
-        without["prometheus"] = (
-            "it is not installed: `sudo apt install --no-install-recommends prometheus`"
-        )
-    every = programs.programs(settings, Path(found) if found else None)
+    found = {name: binaries.find(name) for name in binaries.NAMES}
+    without = {name: binaries.missing(name) for name, path in found.items() if path is None}
+    without |= leave_out
+    every = programs.programs(settings, {name: path for name, path in found.items() if path})
     return [program for program in every if program.name not in without], without
 
 
-def prepare(settings: Embedded) -> None:
-    """Make what programs expect to find: folders, secrets, Prometheus' configuration."""
+def prepare(settings: Embedded, served: Collection[str]) -> None:
+    """Make what programs expect to find: folders, secrets, configuration."""
     for folder in ("mlflow", "airflow", "evidently", "checks", "landing", "prediction-log"):
         (settings.home / folder).mkdir(exist_ok=True)
     credentials.keep(settings.home / "secrets")
-    scrape.lay(settings)
+    configuration.lay(settings, served)
 
 
-def addresses(settings: Embedded, served: Sequence[str]) -> list[Address]:
+def addresses(settings: Embedded, served: Collection[str]) -> list[Address]:
     """Give the addresses of what is served (``"airflow"``, ``"mlflow"``, ...), with logins."""
-    found = []
-    for name in dict.fromkeys(filter(None, served)):
-        login = ("", "")
-        if name == "airflow":
-            login = credentials.ADMIN, credentials.airflow_password(settings.home / "secrets")
-        found.append(Address(name, settings.url(name), *login))
-    return found
+    secrets = settings.home / "secrets"
+    return [
+        Address(name, settings.url(name), *credentials.login(name, secrets))
+        for name in SERVED
+        if name in served
+    ]

@@ -1,11 +1,12 @@
 """Settings in; the platform's programs out, each with how to tell that it is well."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.embedded.credentials import MLFLOW_WEBHOOKS
-from services.embedded.settings import HOST, Embedded
+from services.embedded.credentials import ADMIN, GRAFANA, MLFLOW_WEBHOOKS
+from services.embedded.settings import HOST, ROOT, Embedded
 
 # exports its first argument, the content of the file that is the second, and runs the others
 WITH_SECRET = ("sh", "-c", 'export "$1=$(cat "$2")"; shift 2; exec "$@"', "with-secret")
@@ -32,10 +33,17 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def programs(settings: Embedded, prometheus: Path | None) -> list[Program]:
-    """Give every program, in the order in which they are named to people."""
-    found = [mlflow(settings), *airflow(settings), evidently(settings), *ours()]
-    return [*found, metrics_store(settings, prometheus)] if prometheus else found
+def programs(settings: Embedded, binaries: Mapping[str, str]) -> list[Program]:
+    """Give every program, in the order in which they are named to people.
+
+    ``binaries`` are the paths of those that no Python package brings, as far as they are here.
+    """
+    brought = [mlflow(settings), *airflow(settings), evidently(settings), *ours()]
+    others = {"prometheus": prometheus, "alertmanager": alertmanager, "grafana": grafana}
+    return [
+        *brought,
+        *(others[name](settings, binaries[name]) for name in others if name in binaries),
+    ]
 
 
 def mlflow(settings: Embedded) -> Program:
@@ -100,6 +108,7 @@ def ours() -> list[Program]:
     return [
         Program("serving", (*run, "services.serving"), "serving", "/live", environment=ONE_THREAD),
         Program("exporter", (*run, "services.exporter"), "exporter", "/metrics"),
+        Program("page", (*run, "services.page"), "page", "/live"),
     ]
 
 
@@ -109,16 +118,55 @@ def simulator(arguments: list[str], environment: dict[str, str]) -> Program:
     return Program("simulator", command, once=True, environment=environment)
 
 
-def metrics_store(settings: Embedded, binary: Path) -> Program:
-    """Prometheus, on the configuration that `targets.write` lays beside its data."""
+def prometheus(settings: Embedded, binary: str) -> Program:
+    """Prometheus, on the configuration that `configuration.lay` puts beside its data."""
     home = settings.home / "prometheus"
     command = (
-        str(binary),
+        binary,
         f"--config.file={home}/config/prometheus.yml",
         f"--storage.tsdb.path={home}/data",
         f"--web.listen-address={HOST}:{settings.prometheus_port}",
     )
     return Program("prometheus", command, "prometheus", "/-/ready")
+
+
+def alertmanager(settings: Embedded, binary: str) -> Program:
+    """Alertmanager, alone: it needs no port to speak to others of its kind."""
+    home = settings.home / "alertmanager"
+    command = (
+        binary,
+        f"--config.file={home}/config/alertmanager.yml",
+        f"--storage.path={home}/data",
+        f"--web.listen-address={HOST}:{settings.alertmanager_port}",
+        "--cluster.listen-address=",
+    )
+    return Program("alertmanager", command, "alertmanager", "/-/ready")
+
+
+def grafana(settings: Embedded, binary: str) -> Program:
+    """Grafana, with our dashboards; whoever is on this machine may look, ``admin`` may more.
+
+    https://grafana.com/docs/grafana/latest/setup-grafana/configure-grafana/
+    """
+    home, secrets = settings.home / "grafana", settings.home / "secrets"
+    options = {
+        "PATHS_DATA": str(home / "data"),
+        "PATHS_LOGS": str(home / "data/logs"),
+        "PATHS_PLUGINS": str(home / "data/plugins"),
+        "PATHS_PROVISIONING": str(home / "config"),
+        "SERVER_HTTP_ADDR": HOST,
+        "SERVER_HTTP_PORT": str(settings.grafana_port),
+        "SECURITY_ADMIN_USER": ADMIN,
+        "SECURITY_ADMIN_PASSWORD__FILE": str(secrets / GRAFANA),
+        "ANALYTICS_REPORTING_ENABLED": "false",
+        "ANALYTICS_CHECK_FOR_UPDATES": "false",
+        "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+        "LOG_MODE": "console",
+    }
+    environment = {f"GF_{name}": value for name, value in options.items()}
+    environment["RELAY_DASHBOARDS"] = str(ROOT / "grafana/dashboards")
+    command = (binary, "server", "--homepath", settings.grafana_home)
+    return Program("grafana", command, "grafana", "/api/health", environment=environment)
 
 
 def _here(script: str) -> str:

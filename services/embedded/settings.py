@@ -10,6 +10,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
+SERVED = (  # what has an address, in the order in which people are told
+    "page",
+    "airflow",
+    "mlflow",
+    "serving",
+    "evidently",
+    "grafana",
+    "prometheus",
+    "alertmanager",
+    "exporter",
+)
 
 
 class Embedded(BaseSettings):
@@ -23,10 +34,16 @@ class Embedded(BaseSettings):
     serving_port: int = 8000
     serving_grpc_port: int = 8081
     evidently_port: int = 8001
+    page_port: int = 8002
     prometheus_port: int = 9090
+    alertmanager_port: int = 9093
+    grafana_port: int = 3000
     exporter_port: int = 9101
     min_free_gb: float = Field(default=2.0, description="disk space without which we do not start")
     dags: Path = Field(default=ROOT / "dags", description="the DAG folder")
+    grafana_home: str = Field(
+        default="/usr/share/grafana", description="where Grafana's own files are"
+    )
     airflow_environment: Path = Field(default=ROOT / ".venv-airflow")
 
     @field_validator("home")

@@ -19,10 +19,10 @@ from services.embedded.airflow_api import AirflowApi
 from services.embedded.credentials import ADMIN, airflow_password
 from services.embedded.environment import shared
 from services.embedded.holding import holder
-from services.embedded.settings import ROOT, Embedded
+from services.embedded.settings import ROOT, SERVED, Embedded
 from tests.programs import free_port, wait_for
 
-PARTS = ("airflow", "mlflow", "serving", "serving_grpc", "evidently", "prometheus", "exporter")
+PARTS = (*SERVED, "serving_grpc")
 MODEL = "flights"
 
 

@@ -16,10 +16,10 @@ from services.embedded import strays
 from services.embedded.holding import holder
 from services.embedded.platform import Platform, start
 from services.embedded.preflight import PlatformError
-from services.embedded.settings import ROOT, Embedded
+from services.embedded.settings import ROOT, SERVED, Embedded
 from tests.programs import wait_for
 
-PARTS = ("airflow", "mlflow", "serving", "serving_grpc", "evidently", "prometheus", "exporter")
+PARTS = (*SERVED, "serving_grpc")
 
 pytestmark = [
     pytest.mark.timeout(600),

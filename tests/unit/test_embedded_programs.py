@@ -7,12 +7,15 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
-from services.embedded import credentials, scrape
+from services.embedded import binaries, configuration, credentials
 from services.embedded.environment import shared
 from services.embedded.programs import Program, programs, simulator
 from services.embedded.settings import Embedded
 from services.embedded.supervision import render, render_supervisor
+
+BINARIES = {name: f"/usr/bin/{name}" for name in binaries.NAMES}
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_supervisord_listens_on_a_socket_for_its_owner_alone(tmp_path: Path) -> 
 
 
 def test_every_program_listens_on_the_loopback_address_alone(settings: Embedded) -> None:
-    for program in programs(settings, Path("/usr/bin/prometheus")):
+    for program in programs(settings, BINARIES):
         assert "0.0.0.0" not in " ".join(program.command)  # noqa: S104
     environment = shared(settings, {})
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
@@ -66,8 +69,8 @@ def test_no_secret_is_in_the_environment_or_in_a_command(settings: Embedded) -> 
     secrets = [file.read_text() for file in folder.iterdir()]
     secrets.append(credentials.airflow_password(folder))
     said = [json.dumps(shared(settings, {}))]
-    said += [" ".join(program.command) for program in programs(settings, None)]
-    assert len(secrets) == 7
+    said += [" ".join(program.command) for program in programs(settings, BINARIES)]
+    assert len(secrets) == 9
     assert not [secret for secret in secrets for text in said if secret in text]
 
 
@@ -107,7 +110,19 @@ def test_nothing_phones_home(settings: Embedded) -> None:
 
 
 def test_prometheus_asks_at_the_ports_that_were_chosen(settings: Embedded) -> None:
-    scrape.lay(settings)
+    configuration.lay(settings, {"serving", "exporter"})
     targets = settings.home / "prometheus/config/targets"
-    assert json.loads((targets / "serving.yml").read_text()) == [{"targets": ["127.0.0.1:18000"]}]
-    assert {file.stem for file in targets.iterdir()} == {"serving", "exporter", "prometheus"}
+    assert yaml.safe_load((targets / "serving.yml").read_text()) == [
+        {"targets": ["127.0.0.1:18000"]}
+    ]
+    assert yaml.safe_load((targets / "exporter.yml").read_text()) == [
+        {"targets": ["127.0.0.1:9101"]}
+    ]
+    assert yaml.safe_load((targets / "alertmanager.yml").read_text()) == []  # is not there
+
+
+def test_programs_that_trade_ports_are_not_mixed_up() -> None:
+    settings = Embedded(serving_port=9090, prometheus_port=8000)
+    text = "http://127.0.0.1:8000/a 127.0.0.1:9090 127.0.0.1:1234 10.0.0.1:8000"
+    moved = "http://127.0.0.1:9090/a 127.0.0.1:8000 127.0.0.1:1234 10.0.0.1:8000"
+    assert configuration.moved(text, settings) == moved
