@@ -48,19 +48,19 @@ def main() -> None:
 
 def sources(settings: ExporterSettings) -> list[Asked]:
     """Give all that are asked: files at every scrape, other programs no more often than said."""
-    fresh, patience = settings.exporter_fresh_seconds, settings.exporter_deadline_seconds
-    registry = DataRegistrySource(settings.data_registry, settings.quarantine, patience)
+    seconds, fresh = settings.exporter_deadline_seconds, settings.exporter_fresh_seconds
+    registry = DataRegistrySource(settings.data_registry, settings.quarantine, seconds)
     found = [
-        Asked(ChecksSource(settings.checks)),
-        Asked(DiskSource(settings.home, settings.prediction_log)),
-        Asked(registry, fresh),
+        Asked(ChecksSource(settings.checks), seconds),
+        Asked(DiskSource(settings.home, settings.prediction_log), seconds),
+        Asked(registry, seconds, fresh),
     ]
     if settings.mlflow_url:
-        found.append(Asked(MlflowSource(RestApi(settings.mlflow_url, patience)), fresh))
+        found.append(Asked(MlflowSource(RestApi(settings.mlflow_url, seconds)), seconds, fresh))
     if settings.airflow_url:
         user, file = settings.airflow_user, settings.airflow_password_file
-        api = AirflowApi(settings.airflow_url, user, file, patience)
-        found.append(Asked(AirflowSource(api), fresh))
+        api = AirflowApi(settings.airflow_url, user, file, seconds)
+        found.append(Asked(AirflowSource(api), seconds, fresh))
     return found
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from services.exporter.airflow_api import AirflowApi, Component, Run, Task
+from services.exporter.airflow_answers import Component, Run, Task
+from services.exporter.airflow_api import AirflowApi
 from services.exporter.gauges import Gauge, Sample, states
 
 OURS = re.compile("(?P<model>.+)_(ingest|train|monitor)")

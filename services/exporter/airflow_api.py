@@ -3,14 +3,25 @@
 https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 """
 
-from datetime import datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
+from services.exporter.airflow_answers import (
+    AllStats,
+    Dag,
+    Dags,
+    Health,
+    ImportErrors,
+    Page,
+    Run,
+    Runs,
+    Task,
+    Tasks,
+    Token,
+)
 from services.exporter.rest import RestApi, read
 from services.exporter.source import SourceAwayError
 
@@ -18,120 +29,6 @@ _T = TypeVar("_T")
 
 PAGE = 100  # the most that Airflow gives at once, unless it is told otherwise
 REFUSED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)  # a token that expired, or is unknown
-
-
-class Component(msgspec.Struct):
-    """A part of Airflow; one that is not there at all has no status."""
-
-    status: str | None
-    heartbeat: datetime | None = None
-
-
-class Scheduler(Component):
-    """What decides when tasks run."""
-
-    heartbeat: datetime | None = msgspec.field(default=None, name="latest_scheduler_heartbeat")
-
-
-class DagProcessor(Component):
-    """What reads the DAGs' files."""
-
-    heartbeat: datetime | None = msgspec.field(default=None, name="latest_dag_processor_heartbeat")
-
-
-class Triggerer(Component):
-    """What waits for deferred tasks."""
-
-    heartbeat: datetime | None = msgspec.field(default=None, name="latest_triggerer_heartbeat")
-
-
-class Health(msgspec.Struct):
-    """How Airflow says it is."""
-
-    metadatabase: Component
-    scheduler: Scheduler
-    dag_processor: DagProcessor
-    triggerer: Triggerer
-
-
-class Dag(msgspec.Struct):
-    """A DAG whose file is there."""
-
-    dag_id: str
-    is_paused: bool
-
-
-class Run(msgspec.Struct):
-    """One run of a DAG."""
-
-    dag_run_id: str
-    state: str
-    start_date: datetime | None = None
-    end_date: datetime | None = None
-
-
-class Task(msgspec.Struct):
-    """A task in one run; without a state it waits for those before it."""
-
-    task_id: str
-    state: str | None = None
-    start_date: datetime | None = None
-    duration: float | None = None
-
-
-class Page(msgspec.Struct, Generic[_T]):
-    """A part of a list, and how long the whole is."""
-
-    entries: list[_T]
-    total_entries: int
-
-
-class Dags(Page[Dag]):
-    """A page of DAGs."""
-
-    entries: list[Dag] = msgspec.field(name="dags")
-
-
-class Runs(Page[Run]):
-    """A page of runs."""
-
-    entries: list[Run] = msgspec.field(name="dag_runs")
-
-
-class Tasks(Page[Task]):
-    """A page of tasks."""
-
-    entries: list[Task] = msgspec.field(name="task_instances")
-
-
-class ImportErrors(msgspec.Struct):
-    """How many DAG files cannot be read."""
-
-    total_entries: int
-
-
-class State(msgspec.Struct):
-    """How many runs are in a state."""
-
-    state: str
-    count: int
-
-
-class Stats(msgspec.Struct):
-    """The runs of a DAG."""
-
-    dag_id: str
-    stats: list[State]
-
-
-class AllStats(msgspec.Struct):
-    """The runs of those DAGs that have any."""
-
-    dags: list[Stats]
-
-
-class _Token(msgspec.Struct):
-    access_token: str
 
 
 class AirflowApi:
@@ -198,7 +95,7 @@ class AirflowApi:
                 f"Airflow refuses the login {self._user!r}: see RELAY_AIRFLOW_USER and "
                 f"RELAY_AIRFLOW_PASSWORD_FILE ({self._password_file})"
             )
-        self._rest.http.headers["authorization"] = f"Bearer {read(response, _Token).access_token}"
+        self._rest.http.headers["authorization"] = f"Bearer {read(response, Token).access_token}"
 
     def _password(self) -> str:
         """Read it at each login, as it may have changed."""

@@ -17,8 +17,6 @@ from services.exporter.source import Source, SourceAwayError
 
 _log = logging.getLogger(__name__)
 
-LONGEST = 10.0  # seconds: what took longer to read was perhaps so, but is not known to be so now
-
 UP = Gauge("relay_exporter_source_up", "1 if all of it could be read, just now", ("source",))
 SECONDS = Gauge("relay_exporter_source_seconds", "How long reading it took, or takes", ("source",))
 READ = Gauge(
@@ -28,43 +26,43 @@ READ = Gauge(
 )
 
 
-@dataclass(frozen=True)
-class Reading:
-    """All samples of a source, and how many seconds it took to read them."""
-
-    samples: list[Sample]
-    seconds: float
-
-
-@dataclass(frozen=True)
+@dataclass
 class Asking:
     """One look at a source, begun at a time (Unix, and by the clock that never jumps)."""
 
-    reading: "Future[Reading]" = field(default_factory=Future)
+    samples: "Future[list[Sample]]" = field(default_factory=Future)
     begun_at: float = field(default_factory=time.time)
     begun: float = field(default_factory=time.monotonic)
+    took: float | None = None
 
     @property
     def age(self) -> float:
         """Seconds since it was begun."""
         return time.monotonic() - self.begun
 
-    def read(self, source: Source) -> None:
-        """Read the source to the end."""
+    def read(self, source: Source, longest: float) -> None:
+        """Read the source to the end; what took too long may be true no more."""
         try:
             samples = list(source.read())
-            if self.age > LONGEST:
-                raise SourceAwayError(f"it took {self.age:.0f} s to read, which is too long")
-            self.reading.set_result(Reading(samples, self.age))
+            self.took = self.age
+            if self.took > longest:
+                raise SourceAwayError(f"reading it took {self.took:.0f} s, {longest:g} are allowed")
+            self.samples.set_result(samples)
         except Exception as error:  # noqa: BLE001  the thread's end: who waits is told of it
-            self.reading.set_exception(error)
+            self.took = self.age
+            self.samples.set_exception(error)
 
 
 class Asked:
-    """A source that is asked when what it said last is older than `fresh_seconds`."""
+    """A source that is asked when what it said last is `fresh_seconds` old.
 
-    def __init__(self, source: Source, fresh_seconds: float = 0) -> None:
+    What it says is never older, when it is shown, than that or `longest_seconds`, which is for how
+    long it may be read.
+    """
+
+    def __init__(self, source: Source, longest_seconds: float, fresh_seconds: float = 0) -> None:
         self._source = source
+        self._longest_seconds = max(longest_seconds, fresh_seconds)
         self._fresh_seconds = fresh_seconds
         self._lock = Lock()
         self._newest: Asking | None = None
@@ -74,9 +72,10 @@ class Asked:
         """Ask, or join an asking that is under way or fresh."""
         with self._lock:
             newest = self._newest
-            if newest is None or (newest.reading.done() and newest.age >= self._fresh_seconds):
+            if newest is None or (newest.samples.done() and newest.age >= self._fresh_seconds):
                 self._newest = newest = Asking()
-                Thread(target=newest.read, args=(self._source,), daemon=True).start()
+                given = (self._source, self._longest_seconds)
+                Thread(target=newest.read, args=given, daemon=True).start()
             return newest
 
     def end(self, asking: Asking, deadline: float) -> Iterator[Sample]:
@@ -85,13 +84,10 @@ class Asked:
         error = _error(asking, deadline)
         self._tell(error)
         yield UP(error is None, name)
-        if error:
-            yield SECONDS(asking.age, name)
-            return
-        reading = asking.reading.result()
-        yield SECONDS(reading.seconds, name)
-        yield READ(asking.begun_at, name)
-        yield from reading.samples
+        yield SECONDS(asking.age if asking.took is None else asking.took, name)
+        if error is None:
+            yield READ(asking.begun_at, name)
+            yield from asking.samples.result()
 
     def _tell(self, error: BaseException | None) -> None:
         """Log why a source is away, and when it is back; once, not at every scrape."""
@@ -107,7 +103,7 @@ class Asked:
 
 def _error(asking: Asking, deadline: float) -> BaseException | None:
     try:
-        return asking.reading.exception(max(0, deadline - time.monotonic()))
+        return asking.samples.exception(max(0, deadline - time.monotonic()))
     except TimeoutError:
         return SourceAwayError("it has not answered in time")
 

@@ -11,9 +11,18 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 import httpx
-import msgspec
 
 from services.exporter.gauges import Gauge, Sample
+from services.exporter.mlflow_answers import (
+    Alias,
+    Model,
+    Models,
+    OneExperiment,
+    OneRun,
+    OneVersion,
+    Run,
+    Runs,
+)
 from services.exporter.rest import RestApi, read
 
 _T = TypeVar("_T")
@@ -44,77 +53,6 @@ TRAINING = Gauge(
 )
 
 
-class _Alias(msgspec.Struct):
-    alias: str
-    version: str
-
-
-class _Newest(msgspec.Struct):
-    version: str
-
-
-class _Model(msgspec.Struct):
-    name: str
-    aliases: list[_Alias] = []
-    latest_versions: list[_Newest] = []
-
-
-class _Models(msgspec.Struct):
-    registered_models: list[_Model] = []
-    next_page_token: str = ""
-
-
-class _Tag(msgspec.Struct):
-    key: str
-    value: str = ""
-
-
-class _Version(msgspec.Struct):
-    version: str
-    creation_timestamp: int  # milliseconds
-    run_id: str = ""
-    tags: list[_Tag] = []
-
-
-class _OneVersion(msgspec.Struct):
-    model_version: _Version
-
-
-class _Metric(msgspec.Struct):
-    key: str
-    value: float | str  # the words NaN, Infinity and -Infinity
-
-
-class _Info(msgspec.Struct):
-    start_time: int  # milliseconds
-    end_time: int = 0  # 0 while it runs
-
-
-class _Data(msgspec.Struct):
-    metrics: list[_Metric] = []
-
-
-class _Run(msgspec.Struct):
-    info: _Info
-    data: _Data
-
-
-class _OneRun(msgspec.Struct):
-    run: _Run
-
-
-class _Runs(msgspec.Struct):
-    runs: list[_Run] = []
-
-
-class _Experiment(msgspec.Struct):
-    experiment_id: str
-
-
-class _OneExperiment(msgspec.Struct):
-    experiment: _Experiment
-
-
 class MlflowSource:
     """Asks an MLflow."""
 
@@ -133,18 +71,20 @@ class MlflowSource:
                     yield from self._version(model.name, each)
             yield from self._training(model.name)
 
-    def _models(self) -> Iterator[_Model]:
-        token, before = "", None
-        while token != before:  # the same one again would never end
+    def _models(self) -> Iterator[Model]:
+        token = ""
+        while True:
             page = self._rest.get(
-                API + "registered-models/search", _Models, max_results=100, page_token=token
+                API + "registered-models/search", Models, max_results=100, page_token=token
             )
             yield from page.registered_models
-            token, before = page.next_page_token, token
+            if page.next_page_token in ("", token):  # the same one again would never end
+                return
+            token = page.next_page_token
 
-    def _version(self, model: str, aliased: _Alias) -> Iterator[Sample]:
+    def _version(self, model: str, aliased: Alias) -> Iterator[Sample]:
         found = self._rest.get(
-            API + "model-versions/get", _OneVersion, name=model, version=aliased.version
+            API + "model-versions/get", OneVersion, name=model, version=aliased.version
         ).model_version
         labels = (model, aliased.alias, found.version)
         yield VERSION(int(found.version), model, aliased.alias)
@@ -152,16 +92,16 @@ class MlflowSource:
         for tag in found.tags:
             if tag.key == GATE:
                 yield GATE_PASSED(tag.value == "yes", *labels)
-        if run := self._find("runs/get", _OneRun, run_id=found.run_id):
+        if found.run_id and (run := self._find("runs/get", OneRun, run_id=found.run_id)):
             yield from _scores(run.run, labels)
 
     def _training(self, model: str) -> Iterator[Sample]:
-        found = self._find("experiments/get-by-name", _OneExperiment, experiment_name=model)
+        found = self._find("experiments/get-by-name", OneExperiment, experiment_name=model)
         if found is None:
             return
         newest = self._rest.post(
             API + "runs/search",
-            _Runs,
+            Runs,
             experiment_ids=[found.experiment.experiment_id],
             order_by=["start_time DESC"],
             max_results=1,
@@ -177,7 +117,7 @@ class MlflowSource:
         return None if response.status_code == httpx.codes.NOT_FOUND else read(response, answer)
 
 
-def _scores(run: _Run, labels: tuple[str, str, str]) -> Iterator[Sample]:
+def _scores(run: Run, labels: tuple[str, str, str]) -> Iterator[Sample]:
     for metric in run.data.metrics:
         named, value = SCORE.fullmatch(metric.key), float(metric.value)
         if named and math.isfinite(value):

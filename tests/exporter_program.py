@@ -1,0 +1,49 @@
+"""The real exporter for tests: a home and settings in, a process that answers scrapes out."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.programs import Program, free_port, running
+
+HOST = "127.0.0.1"
+
+
+def exporter(home: Path, **settings: str) -> AbstractContextManager[Program]:
+    """Asks nobody but its home unless the settings (without prefix, in any case) say whom."""
+    port = settings.pop("exporter_port", str(free_port()))
+    others = {"airflow_url": "", "mlflow_url": "", "exporter_fresh_seconds": "0.1", **settings}
+    env = {"RELAY_HOME": str(home), "RELAY_EXPORTER_PORT": port}
+    env |= {f"RELAY_{name.upper()}": value for name, value in others.items()}
+    command = [sys.executable, "-m", "services.exporter"]
+    return running(command, env, f"http://{HOST}:{port}", "/metrics", home / "exporter.log")
+
+
+def scrape(program: Program) -> dict[str, dict[tuple[str, ...], float]]:
+    """One scrape: a metric's name, then the values of its labels in their order by name."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(program.get("/metrics").text):
+        for sample in family.samples:
+            labels = tuple(sample.labels[name] for name in sorted(sample.labels))
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+def up(program: Program, source: str) -> float:
+    return scrape(program)["relay_exporter_source_up"][source,]
+
+
+def shown(program: Program, *prefixes: str) -> list[str]:
+    """Names of the metrics with these prefixes that a scrape shows."""
+    return [name for name in scrape(program) if name.startswith(prefixes)]
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections and never says a word."""
+    with socket.create_server((HOST, 0)) as server:
+        yield f"{HOST}:{server.getsockname()[1]}"
