@@ -85,7 +85,7 @@ def _end(message: str, code: int) -> NoReturn:
 def _tracking(settings: Settings) -> Any:
     from pipelines.tracking import Tracking
 
-    return Tracking(settings.mlflow_url)
+    return Tracking.of(settings)
 
 
 @app.command()

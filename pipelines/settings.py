@@ -51,6 +51,8 @@ class Settings(BaseSettings):
 
     mlflow_port: int = 5000
     mlflow_url: str = _at_port_of("mlflow")
+    mlflow_user: str = Field(default="relay", description="who we are, where MLflow asks")
+    mlflow_password_file: Path | None = Field(default=None, description="none: it does not ask")
     serving_port: int = 8000
     serving_url: str = _at_port_of("serving")
     airflow_port: int = 8080

@@ -114,7 +114,7 @@ def _retrains(history: Iterable[MonitorRun]) -> list[dict[str, Any]]:
 def _versions(name: str, settings: Settings) -> dict[str, Any]:
     from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
 
-    tracking = Tracking(settings.mlflow_url)
+    tracking = Tracking.of(settings)
     return {
         "champion": describe_version(tracking.aliased(name, CHAMPION)),
         "challenger": describe_version(tracking.aliased(name, CHALLENGER)),

@@ -5,12 +5,13 @@ A model version is a registered ONNX graph that takes raw features. Its tags say
 the reference sample of its training rows, curves, tables and plots.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import mlflow
@@ -18,6 +19,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException, RestException
 
 from pipelines.exits import Unavailable
+from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     import onnx
@@ -56,6 +58,18 @@ class Tracking:
         self._refuse_silence()
         mlflow.set_tracking_uri(url)
         self.client = mlflow.MlflowClient(url)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Ask the installation's MLflow, logged in where there is a password.
+
+        MLflow's client takes a login from its environment alone.
+        """
+        if settings.mlflow_password_file:
+            password = settings.mlflow_password_file.read_text(encoding="utf-8").strip()
+            os.environ["MLFLOW_TRACKING_USERNAME"] = settings.mlflow_user
+            os.environ["MLFLOW_TRACKING_PASSWORD"] = password
+        return cls(settings.mlflow_url)
 
     def _refuse_silence(self) -> None:
         try:

@@ -55,7 +55,7 @@ async def serve(settings: Settings) -> bool:
     catalog = Catalog(metrics)
     metrics.waiting = catalog.waiting
     log, shadow = PredictionLog(settings.prediction_log), Shadow(metrics)
-    registry = Registry(settings.mlflow_url)
+    registry = Registry(settings.registry_address())
     cache = Cache(settings.serving_cache)
     limits = Limits(
         settings.serving_max_batch_rows,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -20,6 +21,8 @@ class Settings(BaseSettings):
 
     home: Path = Path(".relay")
     mlflow_url: str = "http://127.0.0.1:5000"
+    mlflow_user: str = Field(default="relay", description="who we are, where MLflow asks")
+    mlflow_password_file: Path | None = Field(default=None, description="none: it does not ask")
     prediction_log: Path = Field(
         default_factory=lambda given: given["home"] / "prediction-log",
         description="root of the prediction log",
@@ -65,3 +68,11 @@ class Settings(BaseSettings):
         default=frozenset(),
         description="registered models that may run the code that they store (pickles), by comma",
     )
+
+    def registry_address(self) -> str:
+        """Give MLflow's address, with user and password in it where there is one."""
+        if self.mlflow_password_file is None:
+            return self.mlflow_url
+        password = self.mlflow_password_file.read_text(encoding="utf-8").strip()
+        url = httpx.URL(self.mlflow_url)
+        return str(url.copy_with(username=self.mlflow_user, password=password))

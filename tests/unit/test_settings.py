@@ -1,12 +1,16 @@
 """Where things are: by default under one home, and where the environment says otherwise."""
 
+import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from mlflow.utils.credentials import read_mlflow_creds
 from pydantic import ValidationError
 
 from pipelines.environment import code_commit
 from pipelines.settings import Settings
+from pipelines.tracking import Tracking, TrackingError
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +52,13 @@ def test_a_moved_port_moves_the_address(monkeypatch: pytest.MonkeyPatch) -> None
     assert Settings().mlflow_url == "http://127.0.0.1:5777"
     monkeypatch.setenv("RELAY_MLFLOW_URL", "http://mlflow:5000")
     assert Settings().mlflow_url == "http://mlflow:5000"
+
+
+def test_mlflow_is_asked_with_the_password_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("known to two\n")
+    settings = Settings(mlflow_url="http://127.0.0.1:1", mlflow_password_file=tmp_path / "password")
+    with patch.dict(os.environ):  # MLflow's client reads it there, so that is where we put it
+        with pytest.raises(TrackingError, match="does not answer"):
+            Tracking.of(settings)
+        login = read_mlflow_creds()
+    assert (login.username, login.password) == ("relay", "known to two")
