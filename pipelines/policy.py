@@ -137,6 +137,15 @@ class Canary(Section):
     max_latency_ratio: float = Field(ge=1)
 
 
+class Serve(Section):
+    """What those who ask are promised, of 30 days; alerts begin where a promise is being broken."""
+
+    availability: float = Field(gt=0, lt=1)  # share of the requests that do not fail (5xx)
+    latency_seconds: float = Field(gt=0)  # 99 of 100 requests are answered within
+    max_quiet_minutes: int = Field(ge=1)  # without any prediction: traffic does not reach us
+    max_model_age_days: int = Field(ge=1)  # of the champion, since it was registered
+
+
 class Retrain(Section):
     """When the monitor's verdict trains again, and how often at most (days of event time)."""
 
@@ -158,6 +167,7 @@ class Policy(Section):
     evaluate: Evaluate
     promote: Promote
     canary: Canary | None = None  # policies recorded with older versions have none
+    serve: Serve | None = None  # nor this
     monitor: MonitorLimits
     retrain: Retrain
 

@@ -40,7 +40,7 @@ def test_every_step_is_a_task_and_every_task_a_step() -> None:
 def test_every_step_has_its_section_in_the_policy() -> None:
     fields = policy.Policy.model_fields.items()
     sections = {field.alias or name for name, field in fields}
-    assert sections == STEPS | {"model", "description", "data", "canary"}
+    assert sections == STEPS | {"model", "description", "data", "canary", "serve"}
 
 
 def test_every_step_has_a_function_of_its_name() -> None:
