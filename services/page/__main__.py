@@ -1,6 +1,7 @@
 """`python -m services.page`: the environment in, the page out; stays up until SIGTERM or SIGINT."""
 
 import logging
+import signal
 import sys
 
 import uvicorn
@@ -17,7 +18,8 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = "_".join(["RELAY", *(str(part).upper() for part in first["loc"])])
-        sys.exit(f"{name}: {first['msg']} (got {first['input']!r})")
+        sys.exit(f"{name}: {first['msg']}")  # without the value: an address may hold a password
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # once uvicorn has answered all
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     uvicorn.run(
         create_app(settings),

@@ -85,8 +85,8 @@ def _said_by_alerts(firing: list[Firing]) -> list[str]:
 
 
 def _said_by_stages(laps: Iterable[Lap], state: Literal["attention", "unknown"]) -> list[str]:
-    """Name the stages in this state, a sentence a model."""
-    asks = {"attention": "look at", "unknown": "nobody knows"}[state]
+    """Name the stages in this state, a sentence for each model."""
+    asks = {"attention": "look at", "unknown": "not known:"}[state]
     found = [(lap, [stage.name for stage in lap.stages if stage.state == state]) for lap in laps]
     return [f"{lap.model}: {asks} {', '.join(names)}" for lap, names in found if names]
 

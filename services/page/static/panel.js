@@ -61,7 +61,7 @@ export class Panel {
     this.#body.replaceChildren();
     this.#note.hidden = false;
     this.#note.textContent = error.message;
-    if (!(error instanceof UnknownKind)) console.warn(`${this.#json.title}: ${error.message}`);
+    if (!(error instanceof UnknownKind)) console.warn(`warned: ${this.#json.title}: ${error.message}`);
   }
 }
 

@@ -1,0 +1,98 @@
+"""The front page's words: what is not known is never healthy."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.page.facts import EXPRESSIONS, Facts
+from services.page.prometheus import Sample
+from services.page.stages import Stage, stages_of
+from services.page.words import ago, count, since, span
+
+WELL = {
+    "dataset_version": [Sample({"dataset": "flights"}, 3)],
+    "dataset_age": [Sample({"dataset": "flights"}, 120)],
+    "dataset_rows": [Sample({"dataset": "flights"}, 82000)],
+    "quarantined": [Sample({"model": "flights"}, 0)],
+    "training_age": [Sample({"model": "flights"}, 3700)],
+    "training_seconds": [Sample({"model": "flights"}, 74)],
+    "version": [Sample({"model": "flights", "alias": "champion"}, 4)],
+    "served": [Sample({"model": "flights"}, 4)],
+    "wanted": [Sample({"model": "flights"}, 4)],
+    "requests": [Sample({"model": "flights"}, 58.3)],
+    "monitor_age": [Sample({"model": "flights"}, 30)],
+    "checks": [Sample({"model": "flights", "verdict": "ok"}, 31)],
+    "checks_readable": [Sample({"model": "flights"}, 1)],
+    "retrain_requested": [Sample({"model": "flights"}, 0)],
+    "budget": [Sample({"model": "flights"}, 2)],
+}
+
+
+def lap(**changed: list[Sample]) -> dict[str, Stage]:
+    facts = Facts({name: [] for name in EXPRESSIONS} | WELL | changed)
+    return {stage.name: stage for stage in stages_of("flights", facts)}
+
+
+def test_a_lap_that_is_well() -> None:
+    stages = lap()
+    assert list(stages) == ["Data", "Train", "Gate", "Serve", "Watch", "Retrain"]
+    assert {stage.state for stage in stages.values()} == {"ok"}
+    assert stages["Data"].value == "version 3"
+    assert stages["Data"].details == ("new 2 min ago", "82,000 rows")
+    assert stages["Serve"].details == ("58.3 requests/s",)
+
+
+def test_a_lap_that_nobody_tells_of_is_not_well() -> None:
+    stages = lap(**{name: [] for name in WELL})
+    assert {stage.state for stage in stages.values()} == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "state", "changed"),
+    [
+        ("Data", "attention", {"quarantined": [Sample({"model": "flights"}, 1)]}),
+        ("Data", "attention", {"paused": [Sample({"dag": "flights_ingest"}, 1)]}),
+        ("Train", "attention", {"dag": [Sample({"dag": "flights_train", "state": "failed"}, 1)]}),
+        ("Train", "running", {"dag": [Sample({"dag": "flights_train", "state": "running"}, 1)]}),
+        ("Serve", "attention", {"served": [Sample({"model": "flights"}, 3)]}),
+        ("Serve", "attention", {"refused": [Sample({"model": "flights"}, 0.5)]}),
+        ("Serve", "unknown", {"served": []}),
+        (
+            "Watch",
+            "attention",
+            {"checks": [Sample({"model": "flights", "verdict": "alert"}, 1)]},
+        ),
+        (
+            "Watch",
+            "unknown",
+            {"checks": [Sample({"model": "flights", "verdict": "unknown"}, 1)]},
+        ),
+        ("Watch", "unknown", {"checks_readable": [Sample({"model": "flights"}, 0)]}),
+        ("Retrain", "attention", {"budget": [Sample({"model": "flights"}, 0)]}),
+    ],
+)
+def test_the_stage_that_is_not_well_is_named(
+    stage: str, state: str, changed: dict[str, list[Sample]]
+) -> None:
+    stages = lap(**changed)
+    assert {name: one.state for name, one in stages.items() if one.state != "ok"} == {stage: state}
+
+
+def test_a_challenger_that_waits() -> None:
+    version = [*WELL["version"], Sample({"model": "flights", "alias": "challenger"}, 5)]
+    gate = [Sample({"model": "flights", "alias": "challenger"}, 0)]
+    assert lap(version=version, gate=gate)["Gate"].value == "said no"
+    assert lap(version=version)["Gate"].value == "not judged yet"
+    assert lap()["Gate"].value == "nobody waits"
+
+
+def test_words() -> None:
+    assert [span(s) for s in (0, 59, 61, 3700, 90000)] == [
+        "0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h",
+    ]  # fmt: skip
+    assert ago(None) == "never seen"
+    assert ago(130) == "2 min ago"
+    assert count(1, "row") == "1 row"
+    assert count(None, "row") == ""
+    assert since(datetime.now(UTC) - timedelta(hours=2, seconds=5)) == "2 h ago"
+    assert since("2026-01-01T00:00:00.123456789Z").endswith("ago")
