@@ -4,12 +4,13 @@ The only file that imports Evidently, and only when it is called: the import tak
 https://docs.evidentlyai.com/metrics/customize_data_drift names the drift methods.
 """
 
-import contextlib
+import logging
 import os
 import shutil
 import tempfile
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DO_NOT_TRACK", "1")  # what Evidently's telemetry asks before it sends
 
+log = logging.getLogger(__name__)
+
+_ANNOUNCED = 5  # reports, about as many as can be saved while a UI starts
 _NAMES = {"string": "jensenshannon", "long": "wasserstein", "double": "wasserstein"}
 
 
@@ -166,9 +170,28 @@ def _add(workspace: Path, model: str, snapshot: "Snapshot") -> tuple[uuid.UUID, 
         staging = Workspace.create(folder)
         staging.add_project(ProjectModel(id=project, name=model, description=f"Windows of {model}"))
         run = str(staging.add_run(project, snapshot).id)
+        there = workspace / str(project)
+        (there / "snapshots").mkdir(parents=True, exist_ok=True)  # a UI that starts lists it
         for written in (Path("metadata.json"), Path("snapshots") / f"{run}.json"):
-            _publish(Path(folder, str(project)) / written, workspace / str(project) / written)
+            _publish(Path(folder, str(project)) / written, there / written)
+    _announce(there)
     return project, run
+
+
+def _announce(project: Path) -> None:
+    """Show a running UI the project and its newest reports again: it may have missed some.
+
+    A UI that starts reads the workspace first and begins to watch it later: what is saved between
+    is shown to nobody. It takes notice of files that are created, which one that is moved in from
+    outside of the watched folder is; nothing is told where that lies on another disk.
+    """
+    newest = sorted((project / "snapshots").glob("*.json"))[-_ANNOUNCED:]
+    try:
+        with tempfile.TemporaryDirectory(dir=project.parent.parent) as outside:
+            for place in (project / "metadata.json", *newest):
+                Path(shutil.copyfile(place, Path(outside, place.name))).replace(place)
+    except OSError as error:
+        log.info("a UI that was just starting may miss a report until its next start: %s", error)
 
 
 def _publish(written: Path, place: Path) -> None:
@@ -180,7 +203,7 @@ def _publish(written: Path, place: Path) -> None:
     new = place.with_name(f".{uuid.uuid4()}.new")
     try:
         shutil.copyfile(written, new)
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             os.link(new, place)
     finally:
         new.unlink(missing_ok=True)
