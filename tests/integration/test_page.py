@@ -420,3 +420,31 @@ def test_it_stops_when_told_and_says_what_setting_is_wrong(alone: Program) -> No
     assert done.returncode == 1
     assert done.stderr.startswith("RELAY_MLFLOW_URL: ")
     assert "secret" not in done.stderr
+
+
+@pytest.mark.skipif(
+    not shutil.which("prometheus-alertmanager"), reason="no alertmanager on this machine"
+)
+def test_what_alertmanager_sends_is_kept(start: Start, tmp_path: Path) -> None:
+    program = start(page(tmp_path))
+    teller = start(alertmanager(tmp_path, program.url + "/v1/alerts"))
+    alert = {"labels": {"alertname": "Planted", "severity": "ticket"}, "annotations": {}}
+    httpx.post(teller.url + "/api/v2/alerts", json=[alert], timeout=10).raise_for_status()
+    wait_for(lambda: "Planted" in program.get("/alerts?status=firing").text, "the alert")
+    ended = alert | {"endsAt": datetime.now(UTC).isoformat()}
+    httpx.post(teller.url + "/api/v2/alerts", json=[ended], timeout=10).raise_for_status()
+    wait_for(lambda: "Planted" in program.get("/alerts?status=resolved").text, "its end")
+    assert program.metric("relay_page_notifications_total", outcome="refused") == 0
+
+
+def alertmanager(home: Path, url: str) -> AbstractContextManager[Program]:
+    port = free_port()
+    config = {
+        "route": {"receiver": "page", "group_wait": "1ms", "group_interval": "500ms"},
+        "receivers": [{"name": "page", "webhook_configs": [{"url": url}]}],
+    }
+    (home / "alertmanager.yml").write_text(json.dumps(config))  # JSON is YAML
+    command = ["prometheus-alertmanager", f"--config.file={home}/alertmanager.yml"]
+    command += [f"--storage.path={home}/am", "--cluster.listen-address="]
+    command += [f"--web.listen-address={HOST}:{port}"]
+    return running(command, {}, f"http://{HOST}:{port}", "/-/ready", home / "am.log")

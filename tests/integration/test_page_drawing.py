@@ -162,6 +162,7 @@ ANSWERS: dict[str, object] = {  # an expression of ours -> what it gives
     "format(58.34, 'reqps')": "58.3 req/s",
     "format(1500, 'short')": "1.50 K",
     "format(1536, 'bytes')": "1.50 KiB",
+    "format(0, 's')": "0 s",
     "format(0.0042, 's')": "4.20 ms",
     "format(90, 's')": "1.50 min",
     "format(250, 'ms')": "250 ms",

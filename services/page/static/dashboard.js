@@ -36,11 +36,10 @@ function section({ row, panels }) {
   const details = element('details', { class: 'row', open: !row.collapsed }, element('summary', {}, row.title ?? ''), grid);
   if (!row.collapsed) open.push(...made);
   details.addEventListener('toggle', () => {
-    for (const panel of made) if (open.includes(panel)) open.splice(open.indexOf(panel), 1);
-    if (details.open) {
-      open.push(...made);
-      draw();
-    }
+    if (details.open === open.includes(made[0])) return; // the browser also tells of the state it begins in
+    if (details.open) open.push(...made);
+    else open.splice(0, open.length, ...open.filter((panel) => !made.includes(panel)));
+    if (details.open) draw();
   });
   return details;
 }

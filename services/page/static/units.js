@@ -1,7 +1,8 @@
 // A number and the name of one of Grafana's units in; a text that people read out.
 const scaled = (steps) => (value, decimals) => {
   const size = Math.abs(value);
-  const [divisor, suffix] = steps.findLast(([least]) => size >= least) ?? steps[0];
+  const plain = steps.find(([least]) => least === 1); // nothing is 0 s, not 0 ns
+  const [divisor, suffix] = size === 0 ? plain : steps.findLast(([least]) => size >= least) ?? steps[0];
   return fixed(value / divisor, decimals) + (suffix && ` ${suffix}`);
 };
 const powers = (base, names) => scaled(names.map((name, power) => [power ? base ** power : 1, name]));
