@@ -1,0 +1,143 @@
+"""The newest window of a log that serving wrote: whose answers, how many, with which labels."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from monitoring.measures import CannotTellError
+from monitoring.prediction_log import DamagedLogError, Label, PredictionLog, PredictionRecord
+from monitoring.prediction_log.sealing import seal
+from monitoring.read_window import (
+    NobodyAskedError,
+    newest_window,
+    read_labels,
+    sketch_window,
+)
+from monitoring.results import Window
+from monitoring.sketches import WindowSketch
+from tests.monitor_windows import Feature
+from tests.prediction_records import DAY, MODEL, record
+
+SCHEMA = {"carrier": Feature("string"), "temp": Feature("double", -20, 120)}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[PredictionLog]:
+    log = PredictionLog(tmp_path)
+    yield log
+    log.close()
+
+
+def answers(count: int, prefix: str = "", **changes: Any) -> list[PredictionRecord]:
+    """One answer an hour; the temperature is the hour's number."""
+    return [
+        record(
+            f"{prefix}{hour}",
+            DAY + timedelta(hours=hour),
+            **{"features": {"carrier": ["UA"], "temp": [float(hour)]}} | changes,
+        )
+        for hour in range(count)
+    ]
+
+
+def judge(root: Path, sample_rows: int = 1000) -> tuple[Window, WindowSketch, pd.DataFrame]:
+    window = newest_window(root, MODEL, days=2)
+    labels = read_labels(root, MODEL)
+    return window, *sketch_window(root, window, SCHEMA, labels, sample_rows)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_window_ends_with_the_newest_answer_and_has_its_days(
+    log: PredictionLog, tmp_path: Path, sealed: bool
+) -> None:
+    log.append(answers(72))
+    log.append_labels(MODEL, [Label(str(hour), hour % 2, DAY) for hour in range(60)])
+    if sealed:
+        log.close()
+        assert seal(tmp_path, MODEL)
+    window, sketch, sample = judge(tmp_path)
+    assert window.end == DAY + timedelta(hours=71, microseconds=1)
+    assert window.start == window.end - timedelta(days=2)
+    assert (sketch.rows, sketch.labelled) == (48, 36)
+    assert sketch.newest == (DAY + timedelta(hours=71)).timestamp() * 1e6
+    assert sketch.outcomes.newest == (DAY + timedelta(hours=59)).timestamp() * 1e6
+    assert sample["temp"].tolist() == list(range(24, 72))
+    assert sketch.numbers("temp").smallest == 24
+
+
+def test_only_the_champion_s_newest_version_is_judged(log: PredictionLog, tmp_path: Path) -> None:
+    later = DAY + timedelta(minutes=1)
+    log.append(answers(10, "old"))
+    log.append(answers(10, "new", version="2", time=later))
+    for role in ("shadow", "challenger"):
+        log.append(answers(10, role, version="3", role=role, time=later + timedelta(hours=1)))
+    window, sketch, sample = judge(tmp_path)
+    assert (window.version, sketch.rows) == ("2", 10)
+    assert set(sample["id"]) == {f"new{hour}" for hour in range(10)}
+
+
+def test_an_id_that_is_answered_again_is_scored_and_drawn_once(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    log.append([*answers(10), *answers(10)])
+    log.append_labels(MODEL, [Label(str(hour), 1.0, DAY) for hour in range(10)])
+    _, sketch, sample = judge(tmp_path)
+    assert (sketch.rows, sketch.labelled, sketch.ids.count) == (20, 20, 10)
+    assert (sketch.outcomes.bins.total, len(sample)) == (10, 10)
+
+
+def test_a_sample_is_bounded_and_the_same_each_time(log: PredictionLog, tmp_path: Path) -> None:
+    log.append(answers(40))
+    first, again = (judge(tmp_path, sample_rows=7)[2] for _ in range(2))
+    assert len(first) == 7
+    pd.testing.assert_frame_equal(first, again)
+
+
+def test_texts_among_numbers_are_unknown_and_named(log: PredictionLog, tmp_path: Path) -> None:
+    mixed = {"carrier": ["UA", "DL"], "temp": [1.5, "warm"]}
+    log.append([*answers(5), record("odd", rows=2, features=mixed)])
+    _, sketch, _ = judge(tmp_path)
+    with pytest.raises(CannotTellError, match="warm"):
+        sketch.numbers("temp")
+    assert sketch.categories("carrier").present == sketch.rows == 7
+
+
+def test_a_feature_that_a_version_is_not_given_is_missing(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    log.append(answers(5, features={"carrier": ["UA"]}))
+    _, sketch, _ = judge(tmp_path)
+    assert (sketch.column("temp").missing, sketch.rows) == (5, 5)
+
+
+def test_a_log_that_nobody_asked_says_so(log: PredictionLog, tmp_path: Path) -> None:
+    with pytest.raises(NobodyAskedError, match="holds no prediction"):
+        judge(tmp_path)
+    log.append(answers(3, role="shadow"))
+    with pytest.raises(NobodyAskedError, match="holds no prediction"):
+        judge(tmp_path)
+
+
+def test_a_damaged_log_is_an_error_and_not_a_smaller_window(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    log.append(answers(50))
+    log.close()
+    (segment,) = (tmp_path / MODEL / "predictions").glob("*.log")
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    window = Window(model=MODEL, version="1", start=DAY, end=DAY + timedelta(days=9))
+    with pytest.raises(DamagedLogError):
+        sketch_window(tmp_path, window, SCHEMA, read_labels(tmp_path, MODEL), 10)
+
+
+def test_ids_that_end_in_a_nul_are_other_ids(log: PredictionLog, tmp_path: Path) -> None:
+    log.append([record("a"), record("a\0")])
+    log.append_labels(MODEL, [Label("a\0", 1.0, DAY)])
+    _, sketch, sample = judge(tmp_path)
+    assert (sketch.labelled, sketch.ids.count, len(sample)) == (1, 2, 2)
