@@ -1,0 +1,277 @@
+"""The lap: is the loop turning, and if not, where does it stand? One page, one model."""
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import states
+from grafana.board import board, shelf
+from grafana.panels import (
+    SHARE_OF_LIMIT,
+    Panel,
+    Texts,
+    listing,
+    now,
+    number,
+    query,
+    rows,
+    state,
+    timeline,
+)
+from grafana.scores import live_score
+from grafana.states import BAD, LATE, OK, PAUSED, WAITING
+
+FIRING = 'ALERTS{alertstate="firing",model=~"$model|"'
+SERVED = 'relay_serving_served_version{role="champion",model="$model"}'
+WANTED = 'relay_serving_wanted_version{role="champion",model="$model"}'
+CREATED = 'relay_model_version_created_timestamp_seconds{model="$model",alias="champion"}'
+GATE = 'relay_model_gate_passed{{model="$model",alias="{alias}"}}'
+SERVING = f"max({OK} + {LATE - OK} * ({SERVED} != bool {WANTED}) or {BAD} * ({SERVED} == bool 0))"
+RETRAIN = (
+    f'max({OK} * (relay_retrain_budget_left{{model="$model"}} >= bool 0)'
+    f' or {WAITING} * (relay_retrain_cooldown_left_seconds{{model="$model"}} > bool 0)'
+    f' or {PAUSED} * relay_retrain_requested{{model="$model"}}'
+    f' or {BAD} * (relay_retrain_budget_left{{model="$model"}} == bool 0))'
+)
+TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, broken=BAD)
+GATES: Texts = {1: ("passed", "green"), 0: ("held back", "yellow")}
+SERVES = states.texts(ok=OK, behind=LATE, nothing=BAD)
+RETRAINS = states.texts(ready=OK, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD)
+
+
+def lap() -> Dashboard:
+    """Arrange the page: the verdict, six stages with state and age, what has been, what to do."""
+    return board(
+        "relay-lap",
+        "The lap",
+        "Is the loop turning? Data, train, gate, serve, drift, retrain: each with its state and "
+        "age.",
+        shelf(4, (6, _turning()), (5, _champion()), (5, _worth()), (4, _asked()), (4, _left())),
+        shelf(3, *((4, stage) for stage in _stages()), title="Where it stands"),
+        shelf(3, *((4, age) for age in _ages())),
+        shelf(9, (12, _history()), (12, live_score()), title="How it came there"),
+        shelf(7, (12, _alerts()), (12, _versions()), title="What needs somebody"),
+    )
+
+
+def _turning() -> Panel:
+    pages, tickets = (f'count({FIRING},severity="{name}"}})' for name in ("page", "ticket"))
+    paused = f'(max(relay_dag_paused{{model="$model"}}) == 1) * {PAUSED}'
+    verdict = f"{pages} * 0 + {BAD} or {tickets} * 0 + {LATE} or {paused} or vector({OK})"
+    return state(
+        "Is the loop turning?",
+        "Broken: an alert that pages is firing; needs a look: one that makes a ticket; both "
+        "stand in "
+        "the list below, each with its runbook. Paused: somebody has paused a DAG in Airflow.",
+        now(verdict),
+        TURNING,
+        link=("alerts", "${page}/alerts"),
+    )
+
+
+def _champion() -> Panel:
+    return number(
+        "Champion",
+        "The version that answers. 0 or none: nothing is served; look at the stages Gate and "
+        "Serve.",
+        now(f"max({SERVED})", "version"),
+        unit="prefix:v",
+        link=("model", "/d/relay-model?var-model=$model"),
+    )
+
+
+def _worth() -> Panel:
+    score, limit = (
+        f'max(relay_check_{name}{{model="$model",check="live_score"}})'
+        for name in ("score", "threshold")
+    )
+    return number(
+        "Live log loss, of its limit",
+        "Above 100 % the model is worth less than always saying the base rate. None: labels are "
+        "missing; look at the label lag.",
+        query(f"{score} / {limit}"),
+        unit="percentunit",
+        steps=SHARE_OF_LIMIT,
+        decimals=0,
+        spark=True,
+        link=("model", "/d/relay-model?var-model=$model"),
+    )
+
+
+def _asked() -> Panel:
+    return number(
+        "Answers a second",
+        "Rows that the champion or a canary answered. None for long: nobody asks, or nobody is "
+        "answered.",
+        query(
+            'sum(rate(relay_serving_predictions_total{model="$model",role!="shadow"}[$__rate_interval]))'
+        ),
+        decimals=1,
+        spark=True,
+        link=("serving", "/d/relay-serving?var-model=$model"),
+    )
+
+
+def _left() -> Panel:
+    return number(
+        "Retrainings left",
+        "What the policy's budget still allows. At 0 nothing trains by itself any more: find out "
+        "why "
+        "the loop needs so many before you raise retrain.budget.",
+        now('min(relay_retrain_budget_left{model="$model"})'),
+        link=("training", "/d/relay-training?var-model=$model"),
+    )
+
+
+def _stages() -> Sequence[Panel]:
+    newest = f"max({GATE.format(alias='challenger')}) or max({GATE.format(alias='champion')})"
+    return [
+        _dag(
+            "1 Data",
+            "ingest",
+            "A failed run: the batch was refused and lies in quarantine, with the reason in the "
+            "log.",
+        ),
+        _dag(
+            "2 Train",
+            "train",
+            "A failed run: its log says why. A training that had nothing to do is ok.",
+        ),
+        state(
+            "3 Gate",
+            "What the gate said of the challenger, else of the champion. Held back is no fault: "
+            "the "
+            "version's tags in MLflow say what it was not good enough at.",
+            now(newest),
+            GATES,
+            empty="not asked",
+            link=("MLflow", "${mlflow}/#/models/$model"),
+        ),
+        state(
+            "4 Serve",
+            "Behind: serving has not loaded what the registry calls champion; its log says why. "
+            "Unknown: serving itself is away.",
+            now(SERVING),
+            SERVES,
+            link=("serving", "/d/relay-serving?var-model=$model"),
+        ),
+        state(
+            "5 Drift",
+            "The worst verdict of the newest checks. Alert: see which column, and the report. "
+            "Unknown: "
+            "a check could not run, or no monitor has run yet.",
+            now(states.worst_verdict('model="$model"')),
+            states.CHECKS,
+            link=("report", "${page}/go/report/$model"),
+        ),
+        state(
+            "6 Retrain",
+            "Asked: the newest monitor run wants a training, which must show at Train. Cooling "
+            "down: "
+            "the policy lets none begin yet.",
+            now(RETRAIN),
+            RETRAINS,
+            link=("training", "/d/relay-training?var-model=$model"),
+        ),
+    ]
+
+
+def _dag(title: str, name: str, about: str) -> Panel:
+    dag = f"${{model}}_{name}"
+    late = "Late: no run has ended well for two of the policy's periods. Paused: by a person."
+    link = ("Airflow", f"${{airflow}}/dags/{dag}")
+    return state(title, f"{about} {late}", now(states.run_state(dag)), states.RUNS, link=link)
+
+
+def _ages() -> Sequence[Panel]:
+    return [
+        _age(
+            "since the newest data",
+            'relay_dataset_created_timestamp_seconds{dataset="$model"}',
+            "the data registry's newest version was published; older than the source's rhythm: "
+            "see Data",
+        ),
+        _age(
+            "since the last training",
+            'relay_training_last_run_timestamp_seconds{model="$model"}',
+            "the newest training run began; to be read with the champion's age beside it",
+        ),
+        _age(
+            "age of the champion",
+            CREATED,
+            "the champion was registered; above the policy's max_age_days an alert asks for a "
+            "training",
+        ),
+        number(
+            "since the registry was seen",
+            "How stale what is served may be. More than a minute: MLflow is away from serving, "
+            "which "
+            "goes on with what it has.",
+            now("max(relay_serving_registry_age_seconds)"),
+            unit="s",
+            decimals=0,
+        ),
+        _age(
+            "since the last check",
+            'relay_monitor_last_run_timestamp_seconds{model="$model"}',
+            "the monitor last judged; more than two of its periods: look at its DAG",
+        ),
+        number(
+            "of cool-down left",
+            "Event time until the policy lets the monitor ask again. To train before, trigger the "
+            "train DAG by hand.",
+            now('max(relay_retrain_cooldown_left_seconds{model="$model"})'),
+            unit="s",
+            decimals=0,
+        ),
+    ]
+
+
+def _age(title: str, metric: str, about: str) -> Panel:
+    sentence = f"Time since {about}."
+    return number(title, sentence, now(f"time() - max({metric})"), unit="s", decimals=0)
+
+
+def _history() -> Panel:
+    dags = [
+        query(states.run_state(f"${{model}}_{name}"), name)
+        for name in ("ingest", "train", "monitor")
+    ]
+    checks = query(states.worst_verdict('model="$model"'), "checks")
+    return timeline(
+        "The lap, stage by stage",
+        "Green and blue in turn is a loop that turns. A row that stays red or orange is where to "
+        "begin: its stage above links to the place. No colour: its source was away.",
+        *dags,
+        query(SERVING, "serving"),
+        checks,
+        texts=states.RUNS,
+    )
+
+
+def _versions() -> Panel:
+    return timeline(
+        "Who answers",
+        "The versions that serving had loaded, by role. Two that change places again and again: "
+        "the "
+        "gate's limits are too near to chance.",
+        query('max by (role) (relay_serving_served_version{model="$model"} > 0)', "{{role}}"),
+        unit="prefix:v",
+    )
+
+
+def _alerts() -> Panel:
+    return listing(
+        "Alerts firing",
+        "Empty is well. Each name has a runbook of what to do at ${page}/runbooks.",
+        rows(f"max by (alertname, severity, check, column, version) ({FIRING}}})"),
+        columns={
+            "alertname": "alert",
+            "severity": "severity",
+            "check": "check",
+            "column": "column",
+            "version": "version",
+        },
+        empty="no alert is firing",
+        link=("runbooks", "${page}/runbooks"),
+    )

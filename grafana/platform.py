@@ -1,0 +1,192 @@
+"""Platform: are the programs up, do they have disk and memory, and can alerts be told?"""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana.board import board, shelf
+from grafana.panels import (
+    ANY_IS_BAD,
+    Panel,
+    Texts,
+    bars,
+    lines,
+    listing,
+    now,
+    number,
+    query,
+    rows,
+    timeline,
+)
+
+UP: Texts = {1: ("up", "green"), 0: ("away", "red")}
+
+
+def platform() -> Dashboard:
+    """Arrange the page: what is away, then disk, memory, processors, and the watchers "
+    "themselves."""
+    return board(
+        "relay-platform",
+        "Platform",
+        "Is the ground firm? Programs, sources, disks, and the watchers themselves.",
+        shelf(4, (4, _away()), (4, _sources_away()), (6, _disk()), (5, _firing()), (5, _untold())),
+        shelf(8, (12, _targets()), (12, _sources()), title="Up or away"),
+        shelf(8, (8, _memory()), (8, _processors()), (8, _free()), title="What they use"),
+        shelf(8, (8, _scrapes()), (8, _asking()), (8, _rules()), title="The watchers"),
+        shelf(7, (24, _alerts())),
+        model_free=True,
+    )
+
+
+def _away() -> Panel:
+    return number(
+        "Programs away",
+        "That Prometheus cannot scrape. Restart it, or mend its address in targets/; meanwhile "
+        "its numbers are gaps, not zeros.",
+        now("count(up == 0) or vector(0)"),
+        steps=ANY_IS_BAD,
+    )
+
+
+def _sources_away() -> Panel:
+    return number(
+        "Sources away",
+        "That the exporter could not ask. Its log says why; what it tells of that source is "
+        "missing until then.",
+        now("count(relay_exporter_source_up == 0) or vector(0)"),
+        steps=ANY_IS_BAD,
+    )
+
+
+def _disk() -> Panel:
+    return bars(
+        "Disk used",
+        "Full means no predictions: serving answers 503 when it cannot log. Delete old runs and "
+        "reports, or grow the volume.",
+        now(
+            "1 - max by (volume) (relay_disk_free_bytes) / max by (volume) (relay_disk_size_bytes)",
+            "{{volume}}",
+        ),
+        unit="percentunit",
+        steps=((0.85, "orange"), (0.95, "red")),
+        top=1,
+    )
+
+
+def _firing() -> Panel:
+    return number(
+        "Alerts firing",
+        "By severity. A page wants somebody now, a ticket this week; the list at the end names "
+        "them.",
+        now('count by (severity) (ALERTS{alertstate="firing"})', "{{severity}}"),
+        empty="none",
+        link=("alerts", "${page}/alerts"),
+    )
+
+
+def _untold() -> Panel:
+    return number(
+        "Alerts that could not be told",
+        "In the time range: notifications that Alertmanager could not deliver, or Prometheus to "
+        "it. Look at its log and the receivers' addresses.",
+        now("sum(increase(alertmanager_notifications_failed_total[$__range]))", "undelivered"),
+        now("sum(increase(prometheus_notifications_dropped_total[$__range]))", "dropped"),
+        steps=ANY_IS_BAD,
+        decimals=0,
+        link=("Alertmanager", "${alertmanager}"),
+    )
+
+
+def _targets() -> Panel:
+    return timeline(
+        "Programs",
+        "Red: the program did not answer that scrape. All red at once: the machine or the network.",
+        query("min by (job) (up)", "{{job}}"),
+        texts=UP,
+        link=("Prometheus", "${prometheus}/targets"),
+    )
+
+
+def _sources() -> Panel:
+    return timeline(
+        "What the exporter asks",
+        "Red: that source failed or was too slow. Only one: that program; all: the exporter's "
+        "machine.",
+        query("min by (source) (relay_exporter_source_up)", "{{source}}"),
+        texts=UP,
+    )
+
+
+def _memory() -> Panel:
+    return lines(
+        "Memory",
+        "Grows with the models that are loaded, then stays. A line that climbs for days leaks: "
+        "restart that program and report it.",
+        query("max by (job) (process_resident_memory_bytes)", "{{job}}"),
+        unit="bytes",
+    )
+
+
+def _processors() -> Panel:
+    return lines(
+        "Processors",
+        "Cores that each program keeps busy. Serving at a whole core: add a replica.",
+        query("sum by (job) (rate(process_cpu_seconds_total[$__rate_interval]))", "{{job}}"),
+        unit="short",
+    )
+
+
+def _free() -> Panel:
+    return lines(
+        "Disk free",
+        "The slope says when it is full. Steep: see what writes; logs of predictions grow with "
+        "the traffic.",
+        query("min by (volume) (relay_disk_free_bytes)", "{{volume}}"),
+        unit="bytes",
+    )
+
+
+def _scrapes() -> Panel:
+    return lines(
+        "How long scrapes take",
+        "Near to the scrape interval data is lost: see which source is slow in the panel beside.",
+        query("max by (job) (scrape_duration_seconds)", "{{job}}"),
+        unit="s",
+    )
+
+
+def _asking() -> Panel:
+    return lines(
+        "How long sources take",
+        "From the exporter's side. One that climbs to its time limit will be away soon.",
+        query("max by (source) (relay_exporter_source_seconds)", "{{source}}"),
+        unit="s",
+    )
+
+
+def _rules() -> Panel:
+    return lines(
+        "Prometheus itself",
+        "Any failure means rules that do not judge: look at its log. Samples climb with models "
+        "and columns; 10,000 a scrape is a lot.",
+        query(
+            "sum(rate(prometheus_rule_evaluation_failures_total[$__rate_interval]))",
+            "rules that fail, per second",
+        ),
+        query("sum(scrape_samples_scraped)", "samples a scrape"),
+    )
+
+
+def _alerts() -> Panel:
+    return listing(
+        "Alerts firing",
+        "Empty is well. Each name has a runbook of what to do at ${page}/runbooks.",
+        rows('max by (alertname, severity, model, job, instance) (ALERTS{alertstate="firing"})'),
+        columns={
+            "alertname": "alert",
+            "severity": "severity",
+            "model": "model",
+            "job": "job",
+            "instance": "instance",
+        },
+        empty="no alert is firing",
+        link=("runbooks", "${page}/runbooks"),
+    )
