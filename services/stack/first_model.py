@@ -1,0 +1,144 @@
+"""A fresh stack in; a first model, trained and served, out. ``first_model.py MODEL BATCH...``.
+
+Lands the batches, has Airflow ingest each as a person would, and waits until serving answers with
+what the train DAG made of them. Where a model is served already it does nothing, so that it may run
+at every start.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+
+T = TypeVar("T")
+AIRFLOW, SERVING = "http://airflow:8080", "http://serving:8000"
+SECRETS = Path("/run/secrets")
+PATIENCE = 900.0  # seconds that any one thing may take; all take seconds, or a minute or two
+
+
+class FirstModelError(RuntimeError):
+    """There is no first model; the text says why, and where to look."""
+
+
+def main() -> int:
+    """Give 0 once a model is served, 1 with a sentence if that does not come about."""
+    model, *batches = sys.argv[1:]
+    try:
+        make(model, batches)
+    except FirstModelError as why:
+        sys.stderr.write(f"no first model: {why}\n")
+        return 1
+    say(f"{model} is served; `docker compose run --rm relay status` says where everything is")
+    return 0
+
+
+def make(model: str, batches: list[str]) -> None:
+    """Bring the batches in, and wait until a model made of them answers."""
+    if not registry_is_empty(model):
+        say(f"{model} has a champion already")
+    else:
+        airflow = log_in()
+        wait_for(lambda: knows(airflow, f"{model}_train"), f"Airflow to read the DAGs of {model}")
+        for batch in batches:
+            land(model, batch)
+            ingest(airflow, model, batch)
+            say(f"{batch} is in the data registry")
+        wait_for(lambda: has_champion(airflow, model), "the first champion")
+    wait_for(lambda: is_served(model), f"serving to answer for {model}")
+
+
+def registry_is_empty(model: str) -> bool:
+    """Say whether MLflow knows no champion of the model."""
+    login = ("relay", (SECRETS / "mlflow").read_text(encoding="utf-8"))
+    answer = httpx.get(
+        "http://mlflow:5000/api/2.0/mlflow/registered-models/alias",
+        params={"name": model, "alias": "champion"},
+        auth=login,
+        timeout=30,
+    )
+    if answer.status_code in {httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND}:
+        return True
+    answer.raise_for_status()
+    return False
+
+
+def log_in() -> httpx.Client:
+    """Give a client of Airflow's API that is logged in."""
+    password = (SECRETS / "airflow-admin").read_text(encoding="utf-8")
+    client = httpx.Client(base_url=AIRFLOW, timeout=30)
+    answer = client.post("/auth/token", json={"username": "admin", "password": password})
+    token = answer.raise_for_status().json()["access_token"]
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+def knows(airflow: httpx.Client, dag: str) -> bool:
+    """Say whether Airflow has read a DAG's file."""
+    errors = airflow.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
+    if errors:
+        raise FirstModelError(f"Airflow cannot read {[each['filename'] for each in errors]}")
+    return airflow.get(f"/api/v2/dags/{dag}").is_success
+
+
+def land(model: str, batch: str) -> None:
+    """Have the simulator deliver a batch to the landing folder; once, however often it is asked."""
+    plan = ["--model", model, "--from", batch, "--to", batch, "--once", "--no-requests"]
+    done = subprocess.run([sys.executable, "-m", "services.simulator", *plan], check=False)
+    if done.returncode:
+        raise FirstModelError(f"the simulator did not deliver {batch}")
+
+
+def ingest(airflow: httpx.Client, model: str, batch: str) -> None:
+    """Trigger the ingest DAG for a batch and wait for its end."""
+    runs = f"/api/v2/dags/{model}_ingest/dagRuns"
+    body = {"logical_date": None, "conf": {"batch": batch}}
+    run = airflow.post(runs, json=body).raise_for_status().json()["dag_run_id"]
+
+    def ended() -> str:
+        state = airflow.get(f"{runs}/{run}").raise_for_status().json()["state"]
+        return state if state in {"success", "failed"} else ""
+
+    if wait_for(ended, f"{model}_ingest of {batch}") == "failed":
+        raise FirstModelError(f"{model}_ingest has failed: see its log in Airflow")
+
+
+def has_champion(airflow: httpx.Client, model: str) -> bool:
+    """Say whether the train DAG has made a champion; raise when a run of it has failed."""
+    if not registry_is_empty(model):
+        return True
+    runs = airflow.get(f"/api/v2/dags/{model}_train/dagRuns").raise_for_status().json()["dag_runs"]
+    if any(run["state"] == "failed" for run in runs):
+        raise FirstModelError(f"{model}_train has failed: see its log in Airflow")
+    return False
+
+
+def is_served(model: str) -> bool:
+    """Say whether serving is ready to answer for the model."""
+    try:
+        return httpx.get(f"{SERVING}/v2/models/{model}/ready", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(condition: Callable[[], T], what: str) -> T:
+    """Wait until a condition gives something true."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise FirstModelError(f"waited {PATIENCE:.0f} s in vain for {what}")
+        time.sleep(0.5)
+    return value
+
+
+def say(what: str) -> None:
+    """Print a line."""
+    sys.stdout.write(what + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
