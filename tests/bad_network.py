@@ -32,9 +32,11 @@ def bad_network(upstream: str) -> Iterator[Network]:
 
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            kind = {"content-type": self.headers.get("content-type", "application/json")}
+            given = {"content-type": self.headers.get("content-type", "application/json")}
+            if token := self.headers.get("authorization"):
+                given["authorization"] = token
             got = httpx.request(
-                self.command, upstream + self.path, content=body, headers=kind, timeout=30
+                self.command, upstream + self.path, content=body, headers=given, timeout=30
             )
             status, content = got.status_code, got.content
             if network.spoil:

@@ -35,7 +35,7 @@ class AirflowApi:
     """Logs in when it must. Every question raises `SourceAwayError` where it is not answered."""
 
     def __init__(self, url: str, user: str, password_file: Path | None, seconds: float) -> None:
-        self._rest = RestApi(url, seconds)
+        self.rest = RestApi(url, seconds)
         self._user = user
         self._password_file = password_file
 
@@ -79,23 +79,23 @@ class AirflowApi:
                 return found
 
     def _get(self, path: str, answer: type[_T], **params: str | int | list[str]) -> _T:
-        if "authorization" not in self._rest.http.headers:
+        if "authorization" not in self.rest.http.headers:
             self._log_in()
-        response = self._rest.send("GET", f"/api/v2/{path}", params=params)
+        response = self.rest.send("GET", f"/api/v2/{path}", params=params)
         if response.status_code in REFUSED:
             self._log_in()
-            response = self._rest.send("GET", f"/api/v2/{path}", params=params)
+            response = self.rest.send("GET", f"/api/v2/{path}", params=params)
         return read(response, answer)
 
     def _log_in(self) -> None:
         said = {"username": self._user, "password": self._password()}
-        response = self._rest.send("POST", "/auth/token", json=said)
+        response = self.rest.send("POST", "/auth/token", json=said)
         if response.status_code in REFUSED:
             raise SourceAwayError(
                 f"Airflow refuses the login {self._user!r}: see RELAY_AIRFLOW_USER and "
                 f"RELAY_AIRFLOW_PASSWORD_FILE ({self._password_file})"
             )
-        self._rest.http.headers["authorization"] = f"Bearer {read(response, Token).access_token}"
+        self.rest.http.headers["authorization"] = f"Bearer {read(response, Token).access_token}"
 
     def _password(self) -> str:
         """Read it at each login, as it may have changed."""

@@ -27,6 +27,7 @@ from services.exporter.rest import RestApi, read
 
 _T = TypeVar("_T")
 API = "/api/2.0/mlflow/"
+PAGE = 100  # registered models asked for at once
 ALIASES = ("champion", "challenger")
 SCORE = re.compile("holdout/(.+)|(baselines/.+)")  # what training logs of its hold-out
 GATE = "relay.gate"  # the tag in which the gate's answer stands
@@ -75,7 +76,7 @@ class MlflowSource:
         token = ""
         while True:
             page = self._rest.get(
-                API + "registered-models/search", Models, max_results=100, page_token=token
+                API + "registered-models/search", Models, max_results=PAGE, page_token=token
             )
             yield from page.registered_models
             if page.next_page_token in ("", token):  # the same one again would never end
@@ -107,9 +108,9 @@ class MlflowSource:
             max_results=1,
         )
         for run in newest.runs:
-            begun, ended = run.info.start_time / 1e3, run.info.end_time / 1e3
-            yield TRAINED(begun, model)
-            yield TRAINING((ended or time.time()) - begun, model)
+            ended = run.info.end_time or time.time() * 1e3
+            yield TRAINED(run.info.start_time / 1e3, model)
+            yield TRAINING((ended - run.info.start_time) / 1e3, model)
 
     def _find(self, path: str, answer: type[_T], **params: str) -> _T | None:
         """Ask for what need not be there, such as a run that somebody deleted."""
