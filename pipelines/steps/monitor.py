@@ -16,14 +16,13 @@ from monitoring.sketches import WindowSketch, from_bytes, sketch_training
 from pipelines.exits import NothingToDo
 from pipelines.models import Model
 from pipelines.settings import Settings
+from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH
 from pipelines.tracking import Tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
-
-REFERENCE, REFERENCE_SKETCH = "reference.parquet", "reference.sketch"
 
 
 def experiment(model: str) -> str:
@@ -64,7 +63,7 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
         settings.evidently_workspace,
         window,
         run.results,
-        trained_on.head(limits.sample_rows),
+        trained_on.sample(min(limits.sample_rows, len(trained_on)), random_state=0).sort_index(),
         sample,
         schema,
         limits.keep_reports,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LABEL, PROBABILITY, NETWORK = "label", "probability", "network"
+REFERENCE = "reference.parquet"  # a sample of the training rows, for people
+REFERENCE_SKETCH = "reference.sketch"  # of all of them, for the monitor
 
 
 @dataclass(frozen=True)
@@ -261,8 +263,8 @@ def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> 
     )
     rows = min(model.policy.register_.reference_rows, len(trained.training_rows))
     reference = trained.training_rows.sample(rows, random_state=0).sort_index()
-    tracking.log_frame(reference, "reference.parquet")
+    tracking.log_frame(reference, REFERENCE)
     sketch = sketch_training(trained.training_rows, data.features)
-    tracking.log_bytes(to_bytes(sketch), "reference.sketch")
+    tracking.log_bytes(to_bytes(sketch), REFERENCE_SKETCH)
     tracking.log_text(environment.requirements(), "requirements.txt")
     tracking.log_model(trained.graph, columns, reference[list(columns)].head(5))

@@ -29,17 +29,11 @@ from pipelines.status import read as read_status
 from pipelines.status import render
 from pipelines.steps.evaluate import evaluate
 from pipelines.steps.ingest import ingest
-from pipelines.steps.monitor import (
-    REFERENCE,
-    REFERENCE_SKETCH,
-    experiment,
-    monitor,
-    reference_sketch,
-)
+from pipelines.steps.monitor import experiment, monitor, reference_sketch
 from pipelines.steps.promote import promote
 from pipelines.steps.register import register
 from pipelines.steps.retrain import retrain
-from pipelines.steps.train import run_train
+from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH, run_train
 from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
 from tests.programs import ROOT, Program, wait_for
 from tests.small_models import delete
