@@ -343,6 +343,9 @@ def test_a_target_that_dies_is_told_once_and_told_again_when_it_is_back(
     url = f"{prometheus.url}/api/v1/query"
     wait_for(lambda: httpx.get(url, params=query).json()["data"]["result"], "both were checked")
 
+    groups = prometheus.get("/api/v1/rules").json()["data"]["groups"]
+    assert not [rule for group in groups for rule in group["rules"] if rule["health"] == "err"]
+
     targets["exporter"].end()
     targets["page"].end()
     try:

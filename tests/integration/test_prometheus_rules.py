@@ -11,9 +11,7 @@ from monitoring.limits import CheckName
 from tests.programs import ROOT
 
 CONFIG = ROOT / "monitoring/prometheus"
-RUNBOOKS = ROOT / "docs/runbooks"
 TESTS = sorted((Path(__file__).parent / "prometheus").glob("*_test.yml"))
-SECTIONS = ["What it means", "What people feel", "Look first", "Mend", "Escalate"]
 
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"), reason="no promtool: sudo apt install prometheus"
@@ -85,20 +83,6 @@ def test_every_alert_says_how_urgent_it_is_and_what_to_do(alert: str) -> None:
     assert said["summary"]
     assert said["description"]
     assert said["runbook_url"] == "{{ $externalLabels.page_url }}/runbooks/" + alert
-
-
-@pytest.mark.parametrize("alert", ALERTS)
-def test_every_alert_has_a_runbook_that_fits_it(alert: str) -> None:
-    text = (RUNBOOKS / f"{alert}.md").read_text()
-    severity = ALERTS[alert]["labels"]["severity"]
-    assert text.startswith(f"# {alert}\n\n*{severity}*: ")
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
-    looks = text.partition("## Look first")[2].partition("## Mend")[0]
-    assert len(re.findall(r"^\d\. ", looks, re.MULTILINE)) == 3
-
-
-def test_every_runbook_is_of_an_alert() -> None:
-    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(ALERTS)
 
 
 def test_every_check_that_alerts_is_said_by_one_alert() -> None:
