@@ -28,7 +28,7 @@ def airflow() -> Dashboard:
         "relay-airflow",
         "Airflow",
         "Do things run when they should? Components, DAGs and tasks, all models.",
-        shelf(4, (4, _errors()), (4, _failed()), (4, _active()), (12, _health())),
+        shelf(6, (4, _errors()), (4, _failed()), (4, _active()), (12, _health())),
         shelf(10, (14, _runs()), (10, _table()), title="Runs"),
         shelf(10, (14, _tasks()), (10, _longest()), title="Tasks of the last runs"),
         shelf(7, (12, _heartbeats()), (12, _durations()), title="Over time"),
@@ -49,7 +49,7 @@ def _errors() -> Panel:
 
 def _failed() -> Panel:
     return number(
-        "DAGs whose last run failed",
+        "Failed last runs",
         "The table below names them; the failed task's log says why. A gate that refused is a "
         "failure, too, and is not retried.",
         now('sum(relay_dag_last_run_state{state="failed"})'),

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import states
-from grafana.board import board, shelf
+from grafana.board import CREATED, board, shelf
 from grafana.panels import (
     SHARE_OF_LIMIT,
     Panel,
-    Texts,
     listing,
     now,
     number,
@@ -19,14 +18,10 @@ from grafana.panels import (
     timeline,
 )
 from grafana.scores import live_score
-from grafana.states import BAD, LATE, OK, PAUSED, WAITING
+from grafana.states import BAD, GATES, LATE, OK, PAUSED, SERVED, SERVES, SERVING, WAITING
 
 FIRING = 'ALERTS{alertstate="firing",model=~"$model|"'
-SERVED = 'relay_serving_served_version{role="champion",model="$model"}'
-WANTED = 'relay_serving_wanted_version{role="champion",model="$model"}'
-CREATED = 'relay_model_version_created_timestamp_seconds{model="$model",alias="champion"}'
 GATE = 'relay_model_gate_passed{{model="$model",alias="{alias}"}}'
-SERVING = f"max({OK} + {LATE - OK} * ({SERVED} != bool {WANTED}) or {BAD} * ({SERVED} == bool 0))"
 RETRAIN = (
     f'max({OK} * (relay_retrain_budget_left{{model="$model"}} >= bool 0)'
     f' or {WAITING} * (relay_retrain_cooldown_left_seconds{{model="$model"}} > bool 0)'
@@ -34,8 +29,6 @@ RETRAIN = (
     f' or {BAD} * (relay_retrain_budget_left{{model="$model"}} == bool 0))'
 )
 TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, broken=BAD)
-GATES: Texts = {1: ("passed", "green"), 0: ("held back", "yellow")}
-SERVES = states.texts(ok=OK, behind=LATE, nothing=BAD)
 RETRAINS = states.texts(ready=OK, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD)
 
 
@@ -203,7 +196,7 @@ def _ages() -> Sequence[Panel]:
             "training",
         ),
         number(
-            "since the registry was seen",
+            "since registry seen",
             "How stale what is served may be. More than a minute: MLflow is away from serving, "
             "which "
             "goes on with what it has.",
@@ -272,6 +265,5 @@ def _alerts() -> Panel:
             "column": "column",
             "version": "version",
         },
-        empty="no alert is firing",
         link=("runbooks", "${page}/runbooks"),
     )

@@ -129,12 +129,14 @@ def _drift() -> Panel:
 
 
 def _worst() -> Panel:
+    worst = f"max by (check, column) ({ratio('.+')})"
+    named = f'label_join({worst}, "of", " ", "column", "check")'
     return bars(
         "Nearest to their limits",
         "The ten checks nearest to or beyond their limits, now. Red ones alert: open the report "
         "on that column and ask "
         "its source what changed.",
-        now(f"sort_desc(topk(10, max by (check, column) ({ratio('.+')})))", "{{column}} {{check}}"),
+        now(f"sort_desc(topk(10, {named}))", "{{of}}"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
         top=1.5,
@@ -169,7 +171,6 @@ def _beyond() -> Panel:
             "Value #A": "score",
             "Value #B": "limit",
         },
-        empty="nothing is beyond its limit",
         link=REPORT,
     )
 

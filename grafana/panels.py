@@ -18,7 +18,6 @@ from grafana_foundation_sdk.builders import (
     stat,
     statetimeline,
     table,
-    text,
     timeseries,
 )
 from grafana_foundation_sdk.models.common import (
@@ -55,7 +54,6 @@ Panel = (
     | stat.Panel
     | statetimeline.Panel
     | table.Panel
-    | text.Panel
     | timeseries.Panel
 )
 Queried = TypeVar(
@@ -167,7 +165,7 @@ def bars(
     """A bar a series, now; `top` is the bar's full length."""
     panel = _framed(bargauge.Panel(), title, about, [target], link).unit(unit).min(0)
     panel = _stepped(panel, steps or ((0.0, "blue"),)).orientation(VizOrientation.HORIZONTAL)
-    panel = panel.display_mode(BarGaugeDisplayMode.BASIC)
+    panel = panel.display_mode(BarGaugeDisplayMode.BASIC).max_viz_height(48)
     return panel if top is None else panel.max(top)
 
 
@@ -219,11 +217,10 @@ def listing(
     *targets: Query,
     columns: Mapping[str, str],
     units: Mapping[str, str] | None = None,
-    empty: str = "none",
     link: tuple[str, str] | None = None,
 ) -> table.Panel:
     """A table of the columns that are named, in their order: label, or `Value #A`, to heading."""
-    panel = _framed(table.Panel(), title, about, targets, link).no_value(empty)
+    panel = _framed(table.Panel(), title, about, targets, link).min_width(70)
     panel = panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     order = {name: place for place, name in enumerate(columns)}
     shown = {
@@ -235,11 +232,6 @@ def listing(
     for heading, unit in (units or {}).items():
         panel = panel.override_by_name(heading, [DynamicConfigValue("unit", unit)])
     return panel
-
-
-def words(content: str) -> text.Panel:
-    """Markdown."""
-    return text.Panel().content(content).transparent(True)
 
 
 def _framed(
@@ -283,7 +275,9 @@ def _legend(shown: bool = True) -> common.VizLegendOptions:
 
 def _marked(panel: timeseries.Panel) -> timeseries.Panel:
     """Draw limits dashed and red, and an interval as a pale band."""
-    pale = [_fixed("text"), DynamicConfigValue("custom.lineWidth", 0)]
+    hidden = {"legend": True, "tooltip": False, "viz": False}
+    unnamed = DynamicConfigValue("custom.hideFrom", hidden)
+    pale = [_fixed("text"), DynamicConfigValue("custom.lineWidth", 0), unnamed]
     dashed = {"fill": "dash", "dash": [8, 6]}
     band = [
         DynamicConfigValue("custom.fillBelowTo", "low"),

@@ -27,10 +27,10 @@ def platform() -> Dashboard:
         "relay-platform",
         "Platform",
         "Is the ground firm? Programs, sources, disks, and the watchers themselves.",
-        shelf(4, (4, _away()), (4, _sources_away()), (6, _disk()), (5, _firing()), (5, _untold())),
+        shelf(4, (4, _away()), (4, _sources_away()), (6, _disk()), (5, _firing()), (5, _lost())),
         shelf(8, (12, _targets()), (12, _sources()), title="Up or away"),
         shelf(8, (8, _memory()), (8, _processors()), (8, _free()), title="What they use"),
-        shelf(8, (8, _scrapes()), (8, _asking()), (8, _rules()), title="The watchers"),
+        shelf(8, (8, _scrapes()), (8, _asking()), (8, _samples()), title="The watchers"),
         shelf(7, (24, _alerts())),
         model_free=True,
     )
@@ -66,7 +66,7 @@ def _disk() -> Panel:
             "{{volume}}",
         ),
         unit="percentunit",
-        steps=((0.85, "orange"), (0.95, "red")),
+        steps=((0.9, "orange"), (0.97, "red")),
         top=1,
     )
 
@@ -82,13 +82,14 @@ def _firing() -> Panel:
     )
 
 
-def _untold() -> Panel:
+def _lost() -> Panel:
     return number(
-        "Alerts that could not be told",
-        "In the time range: notifications that Alertmanager could not deliver, or Prometheus to "
-        "it. Look at its log and the receivers' addresses.",
+        "Alerts lost",
+        "In the time range: notifications that could not be delivered, and rules that failed. Look at "
+        "Alertmanager's or Prometheus' log and the receivers' addresses.",
         now("sum(increase(alertmanager_notifications_failed_total[$__range]))", "undelivered"),
         now("sum(increase(prometheus_notifications_dropped_total[$__range]))", "dropped"),
+        now("sum(increase(prometheus_rule_evaluation_failures_total[$__range]))", "failed rules"),
         steps=ANY_IS_BAD,
         decimals=0,
         link=("Alertmanager", "${alertmanager}"),
@@ -162,16 +163,13 @@ def _asking() -> Panel:
     )
 
 
-def _rules() -> Panel:
+def _samples() -> Panel:
     return lines(
-        "Prometheus itself",
-        "Any failure means rules that do not judge: look at its log. Samples climb with models "
-        "and columns; 10,000 a scrape is a lot.",
-        query(
-            "sum(rate(prometheus_rule_evaluation_failures_total[$__rate_interval]))",
-            "rules that fail, per second",
-        ),
-        query("sum(scrape_samples_scraped)", "samples a scrape"),
+        "Samples a scrape",
+        "Climbs with models and columns; 10,000 is a lot. A jump: some label is not bounded; "
+        "Prometheus' own status page names the metric.",
+        query("sum by (job) (scrape_samples_scraped)", "{{job}}"),
+        stacked=True,
     )
 
 
@@ -187,6 +185,5 @@ def _alerts() -> Panel:
             "job": "job",
             "instance": "instance",
         },
-        empty="no alert is firing",
         link=("runbooks", "${page}/runbooks"),
     )

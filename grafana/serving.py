@@ -3,7 +3,6 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.board import board, shelf
-from grafana.lap import SERVES, SERVING
 from grafana.panels import (
     ANY_IS_BAD,
     SHARE_OF_LIMIT,
@@ -17,6 +16,7 @@ from grafana.panels import (
     state,
     timeline,
 )
+from grafana.states import SERVES, SERVING
 
 OF = 'model="$model"'
 CHOSEN = 'model="$model",version=~"$version"'
@@ -181,8 +181,8 @@ def _batches() -> Panel:
 def _queue() -> Panel:
     return lines(
         "Queue",
-        "Requests in flight and rows waiting. Both climbing without end: more comes than goes; "
-        "add replicas.",
+        "Requests in flight (the scrape is one) and rows waiting. Both climbing "
+        "without end: more comes than goes; add replicas.",
         query("sum(relay_serving_in_flight)", "requests in flight"),
         query(f"sum(relay_serving_waiting_rows{{{OF}}})", "rows waiting"),
     )
@@ -213,15 +213,14 @@ def _versions() -> Panel:
 
 def _swaps() -> Panel:
     return number(
-        "Swaps and failed loads",
-        "In the time range. A failed load is a version that never took traffic: serving's log "
-        "names the reason.",
+        "Swaps and failed loads, since its start",
+        "A failed load is a version that never took traffic: serving's log names the reason.",
         now(
-            f"sum by (role) (increase(relay_serving_swaps_total{{{OF}}}[$__range]))",
+            f"sum by (role) (relay_serving_swaps_total{{{OF}}})",
             "{{role}} swaps",
         ),
         now(
-            f"sum by (role) (increase(relay_serving_load_failures_total{{{OF}}}[$__range]))",
+            f"sum by (role) (relay_serving_load_failures_total{{{OF}}})",
             "{{role}} failed loads",
         ),
         decimals=0,
@@ -229,18 +228,17 @@ def _swaps() -> Panel:
 
 
 def _trials() -> Panel:
-    window = f"{{{OF}}}[$__range]"
     return number(
-        "Shadow and canary",
-        "In the time range. Failures are the challenger's: look at it before you promote it. "
+        "Shadow and canary, since its start",
+        "Failures are the challenger's: look at it before you promote it. "
         "Dropped: it is too "
         "slow for the traffic. Withdrawn: it was worse than the champion; the tag in MLflow says "
         "at what.",
         now(f"max(relay_serving_canary_share{{{OF}}})", "canary share"),
-        now(f"sum(increase(relay_serving_canary_failures_total{window}))", "canary failures"),
-        now(f"sum(increase(relay_serving_canary_withdrawn_total{window}))", "withdrawn"),
-        now(f"sum(increase(relay_serving_shadow_failures_total{window}))", "shadow failures"),
-        now(f"sum(increase(relay_serving_shadow_dropped_total{window}))", "shadow dropped"),
+        now(f"sum(relay_serving_canary_failures_total{{{OF}}})", "canary failures"),
+        now(f"sum(relay_serving_canary_withdrawn_total{{{OF}}})", "withdrawn"),
+        now(f"sum(relay_serving_shadow_failures_total{{{OF}}})", "shadow failures"),
+        now(f"sum(relay_serving_shadow_dropped_total{{{OF}}})", "shadow dropped"),
         empty="no challenger",
     )
 

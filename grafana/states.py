@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from grafana.panels import Texts
 
-OK, RUNNING, WAITING, PAUSED, LATE, UNKNOWN, BAD = range(1, 8)
+NONE, OK, RUNNING, WAITING, PAUSED, LATE, UNKNOWN, BAD = range(8)
+SKIPPED = 8  # of a task, which is in one state only: beside the order
 COLOURS = {
+    NONE: "gray",
+    SKIPPED: "gray",
     OK: "green",
     RUNNING: "blue",
     WAITING: "purple",
@@ -17,7 +20,7 @@ COLOURS = {
 RUN_STATES = {"success": OK, "running": RUNNING, "queued": WAITING, "failed": BAD}
 TASK_STATES = {
     "success": OK,
-    "skipped": PAUSED,
+    "skipped": SKIPPED,
     "running": RUNNING,
     "queued": WAITING,
     "scheduled": WAITING,
@@ -35,23 +38,38 @@ def texts(**words: int) -> Texts:
 
 
 RUNS = texts(
-    ok=OK, running=RUNNING, waiting=WAITING, paused=PAUSED, late=LATE, unknown=UNKNOWN, failed=BAD
+    none_yet=NONE,
+    ok=OK,
+    running=RUNNING,
+    waiting=WAITING,
+    paused=PAUSED,
+    late=LATE,
+    unknown=UNKNOWN,
+    failed=BAD,
 )
 TASKS = texts(
     ok=OK,
     running=RUNNING,
     waiting=WAITING,
-    skipped=PAUSED,
+    skipped=SKIPPED,
     retries=LATE,
     held_up=UNKNOWN,
     failed=BAD,
 )
 CHECKS = texts(ok=OK, late=LATE, unknown=UNKNOWN, alert=BAD)
+SERVES = texts(ok=OK, behind=LATE, nothing=BAD)
+GATES: Texts = {1: ("passed", "green"), 0: ("held back", "yellow")}
+
+SERVED = 'relay_serving_served_version{role="champion",model="$model"}'
+WANTED = 'relay_serving_wanted_version{role="champion",model="$model"}'
+# Does serving have the champion that the registry wants?
+SERVING = f"max({OK} + {LATE - OK} * ({SERVED} != bool {WANTED}) or {BAD} * ({SERVED} == bool 0))"
 
 
 def coded(metric: str, selector: str, label: str, codes: Mapping[str, int]) -> str:
     """Give the number of the state that holds, of a metric that is 1 for it and 0 for others."""
-    parts = (f'{code} * {metric}{{{selector},{label}="{name}"}}' for name, code in codes.items())
+    chosen = f"{selector}," if selector else ""
+    parts = (f'{code} * {metric}{{{chosen}{label}="{name}"}}' for name, code in codes.items())
     return " or ".join(parts)
 
 

@@ -3,8 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import states
-from grafana.board import board, shelf
-from grafana.lap import CREATED, GATES
+from grafana.board import CREATED, board, shelf
 from grafana.panels import (
     ANY_IS_BAD,
     SHARE_OF_LIMIT,
@@ -19,6 +18,7 @@ from grafana.panels import (
     state,
     timeline,
 )
+from grafana.states import GATES
 
 OF = 'model="$model"'
 DATASET = 'dataset="$model"'
@@ -110,15 +110,14 @@ def _budget() -> Panel:
 
 
 def _scores() -> Panel:
+    losses = f'max by (alias, metric) (relay_model_score{{{OF},metric=~"(.+/)?log_loss"}})'
+    named = f'label_replace({losses}, "of", "$1", "metric", "baselines/(.+)/log_loss")'
     return bars(
         "Log loss on the hold-out, by version",
         "Lower is better. A champion that is not clearly below its own baselines is not worth "
         "its upkeep; "
         "versions were held out on different days, so compare each with its baselines only.",
-        now(
-            f'sort(max by (alias, metric) (relay_model_score{{{OF},metric=~"(.+/)?log_loss"}}))',
-            "{{alias}} {{metric}}",
-        ),
+        now(f"sort({named})", "{{alias}} {{of}}"),
         link=REGISTRY,
     )
 
