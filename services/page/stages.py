@@ -49,7 +49,7 @@ def _train(model: str, facts: Facts) -> Stage:
     )
     dag = _dag(model, "train", facts)
     value = "training now" if dag == "running" else ago(age)
-    details = [f"took {span(seconds)}" if seconds is not None else "", _said(dag)]
+    details = [f"the last took {span(seconds)}" if seconds is not None else "", _said(dag)]
     return _stage("Train", dag, value, details, "/d/relay-training", age)
 
 
@@ -97,11 +97,11 @@ def _retrain(model: str, facts: Facts) -> Stage:
     )
     value = "asked for" if requested else "not needed"
     details = [f"{budget:.0f} more allowed" if budget is not None else ""]
-    state: State = "attention" if budget == 0 else "ok"
+    state: State = "attention" if budget == 0 else "running" if requested else "ok"
     return _stage("Retrain", state, value, details, "/d/relay-lap", requested)
 
 
-_VERDICTS = {"alert": "alert", "unknown": "unknown", "ok": "ok"}
+_VERDICTS = {"alert": "beyond their limit", "unknown": "unknown", "ok": "ok"}
 _STAGES: tuple[Callable[[str, Facts], Stage], ...] = (
     _data,
     _train,

@@ -11,10 +11,11 @@ const SHADES = ['super-light', 'light', '', 'semi-dark', 'dark'];
 const ORDER = ['blue', 'orange', 'green', 'purple', 'yellow', 'red', 'dark-blue', 'dark-orange', 'dark-green', 'dark-purple', 'light-blue', 'light-orange'];
 const SCALES = { // from, (through,) to, by the last word of "continuous-..." or a heat map's scheme
   GrYlRd: ['green', 'yellow', 'red'], RdYlGr: ['red', 'yellow', 'green'], BlYlRd: ['blue', 'yellow', 'red'], BlPu: ['blue', 'purple'],
-  RdYlGn: ['red', 'yellow', 'green'], RdYlBu: ['red', 'yellow', 'blue'],
   blues: ['ground', 'blue'], reds: ['ground', 'red'], greens: ['ground', 'green'], purples: ['ground', 'purple'], oranges: ['ground', 'orange'],
-  YlRd: ['yellow', 'red'], YlBl: ['yellow', 'blue'], ylorrd: ['ground', 'yellow', 'orange', 'red'], spectral: ['red', 'yellow', 'blue'],
+  YlRd: ['yellow', 'red'], YlBl: ['yellow', 'blue'], ylorrd: ['ground', 'yellow', 'orange', 'red'],
 };
+// Heat maps' schemes with a good and a bad end: Grafana turns d3's around, so that low is good.
+const DIVERGING = { RdYlGn: ['green', 'yellow', 'red'], RdYlBu: ['blue', 'yellow', 'red'], Spectral: ['blue', 'yellow', 'red'] };
 
 const darkPage = matchMedia('(prefers-color-scheme: dark)');
 export const isDark = () => darkPage.matches;
@@ -50,9 +51,14 @@ export function withAlpha(value, alpha) {
 
 // share: 0..1 on a named scale
 export function scaleColor(scheme, share, reverse = false) {
+  if (scheme in DIVERGING) return between(DIVERGING[scheme], share);
   const name = Object.keys(SCALES).find((known) => known.toLowerCase() === String(scheme).toLowerCase()) ?? 'oranges';
-  const stops = SCALES[name].map(color);
-  const at = Math.min(1, Math.max(0, reverse ? 1 - share : share)) * (stops.length - 1);
+  return between(SCALES[name], reverse ? 1 - share : share);
+}
+
+function between(names, share) {
+  const stops = names.map(color);
+  const at = Math.min(1, Math.max(0, share)) * (stops.length - 1);
   const low = Math.min(Math.floor(at), stops.length - 2);
   return mix(stops[low], stops[low + 1], at - low);
 }

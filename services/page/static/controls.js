@@ -42,18 +42,15 @@ function labelled(text, control) {
   return element('label', {}, element('span', {}, text), control);
 }
 
+// One value or all: several at once come from the address alone.
 function variableControl(variable, then) {
-  const options = variable.includeAll ? [{ text: 'All', value: '$__all' }, ...variable.options] : variable.options;
-  const select = element(
-    'select',
-    { id: `var-${variable.name}`, multiple: variable.multi, size: variable.multi ? Math.min(options.length, 3) : null },
-    options.map(({ text, value }) => element('option', { value, selected: variable.value.includes(value) }, text)),
-  );
-  select.addEventListener('change', () => {
-    const picked = [...select.selectedOptions].map((one) => (one.value === '$__all' ? 'All' : one.value));
-    choose({ [`var-${variable.name}`]: picked.length > 1 ? picked.filter((value) => value !== 'All') : picked }, then);
-  });
-  return labelled(variable.label || variable.name, select);
+  const options = variable.options.map(({ text, value }) => [value, text]);
+  if (variable.includeAll) options.unshift(['$__all', 'All']);
+  const chosen = variable.value.join(' + ');
+  if (variable.value.length > 1) options.unshift([chosen, chosen]);
+  if (!options.length) options.push(['', 'none']);
+  const change = (value) => choose({ [`var-${variable.name}`]: value === '$__all' ? 'All' : value }, then);
+  return labelled(variable.label || variable.name, select(`var-${variable.name}`, options, chosen, change));
 }
 
 function timeControls({ from, to, refresh }, then) {

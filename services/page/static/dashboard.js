@@ -73,11 +73,12 @@ function again(seconds) {
 
 const zoom = (start, end) => choose({ from: String(Math.round(start * 1000)), to: String(Math.round(end * 1000)) }, draw);
 
-// Links to other addresses; those to dashboards stand in the menu already.
+// Links to elsewhere; what is here stands in the menu already.
 function drawLinks(variables) {
   const made = (dashboard.links ?? []).filter((one) => one.type === 'link' && one.url).map((one) => {
     const address = safeAddress(variables.replace(one.url, {}, 'address'));
-    return address && element('a', { href: address, title: one.tooltip }, one.title);
+    const here = address && new URL(address, location.href).origin === location.origin;
+    return address && !here && element('a', { href: address, title: one.tooltip }, `${one.title} ↗`);
   }).filter(Boolean);
   const links = document.getElementById('links');
   links.hidden = !made.length;

@@ -43,13 +43,14 @@ export function builtins(range, step, scrape) {
   };
 }
 
-// Nice moments for an axis: at most `count`, on whole local minutes, hours or days.
+// Nice moments for an axis: at most `count`, on whole local minutes, hours or days, none cut off at the end.
 export function ticks(range, count) {
   const step = NICE_STEPS.find((nice) => nice >= (range.end - range.start) / Math.max(count, 1)) ?? 604800;
   const offset = new Date(range.start * 1000).getTimezoneOffset() * 60;
   const first = Math.ceil((range.start - offset) / step) * step + offset;
   const found = [];
-  for (let at = first; at <= range.end; at += step) found.push({ at, text: tickText(at, step) });
+  const last = range.end - (range.end - range.start) * 0.03;
+  for (let at = first; at <= last; at += step) found.push({ at, text: tickText(at, step) });
   return found;
 }
 

@@ -56,6 +56,7 @@ export function axesOf(fields, width) {
       label: width > 350 ? custom.axisLabel || undefined : undefined,
       labelSize: 18,
       space: 34,
+      incrs: incrementsOf(unit),
       size: (plot, texts) => 14 + Math.max(20, ...(texts ?? []).map((text) => String(text ?? '').length * 6.6)),
       values: (plot, splits) => sameDecimals(splits, unit, decimals),
     };
@@ -63,12 +64,31 @@ export function axesOf(fields, width) {
   return [time, ...others];
 }
 
-// The fewest decimals that all of an axis' numbers can be told with exactly.
+const TIMES = { s: 1, ms: 1000, m: 1 / 60, h: 1 / 3600, d: 1 / 86400 };
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000, 604800, 1209600, 2592000, 7776000, 31536000];
+
+// Spans of time are cut at whole minutes, hours and days, bytes at powers of two; all else as uPlot does.
+function incrementsOf(unit) {
+  if (unit === 'bytes') return Array.from({ length: 60 }, (_, power) => 2 ** power);
+  const factor = TIMES[unit];
+  if (!factor) return undefined;
+  const small = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1].flatMap((power) => [power, 2 * power, 2.5 * power, 5 * power]);
+  return [...small, ...STEPS].map((seconds) => seconds * factor);
+}
+
+// The fewest decimals that an axis' numbers can be told with exactly, the same for all of a suffix.
 function sameDecimals(splits, unit, decimals) {
-  const say = (digits) => splits.map((value) => (value === null ? null : format(value, unit, digits)));
-  const exact = say(6).map((text) => parseFloat(text));
-  const enough = (digits) => say(digits).every((text, i) => text === null || !(Math.abs(parseFloat(text) - exact[i]) > 1e-6));
-  return say(decimals ?? [0, 1, 2, 3].find(enough) ?? 4);
+  const most = new Map();
+  const told = splits.filter((value) => value !== null).map((value) => ({ value, ...fewest(value, unit) }));
+  for (const { value, suffix, digits } of told) if (value !== 0) most.set(suffix, Math.max(most.get(suffix) ?? 0, digits));
+  const text = (value) => format(value, unit, value === 0 ? 0 : decimals ?? most.get(fewest(value, unit).suffix));
+  return splits.map((value) => (value === null ? null : text(value)));
+}
+
+function fewest(value, unit) {
+  const exact = format(value, unit, 6);
+  const digits = [0, 1, 2, 3].find((count) => Math.abs(parseFloat(format(value, unit, count)) - parseFloat(exact)) < 1e-6) ?? 4;
+  return { suffix: exact.replace(/^[-−\d.]+/, ''), digits };
 }
 
 function timeTexts(_plot, splits, _axis, _space, step) {

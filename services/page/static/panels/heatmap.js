@@ -6,20 +6,50 @@ import { clock } from '../time.js';
 import { timeGrid } from './timegrid.js';
 
 export function drawHeatmap(panel, frames, context) {
-  const rows = frames.map((frame) => ({ times: frame.fields[0].values, field: frame.fields.find((field) => field.type === 'number'), step: frame.step }));
-  const cells = rows.flatMap(({ field }) => field.values).filter(Number.isFinite);
+  const { color: scheme = {}, cellValues = {}, yAxis = {}, filterValues, legend: { show = true } = {} } = panel.options ?? {};
+  const rows = asBuckets(frames, panel, yAxis) ?? frames.map(rowOf);
+  const least = filterValues?.le ?? 1e-9; // Grafana leaves out what is not above it
+  for (const row of rows) row.values = row.values.map((value) => (value !== null && value > least ? value : null));
+  const used = withoutEmptyEnds(rows, panel);
+  const cells = used.flatMap(({ values }) => values).filter(Number.isFinite);
   if (!cells.length) return null;
-  const { color: scheme = {}, cellValues = {}, yAxis = {} } = panel.options ?? {};
-  const scale = { ...scheme, low: scheme.min ?? Math.min(...cells), high: scheme.max ?? Math.max(...cells), unit: cellValues.unit ?? rows[0].field.config.unit, decimals: cellValues.decimals };
-  const ordered = yAxis.reverse ? rows : [...rows].reverse(); // Grafana's first row is the lowest
-  const drawn = ordered.map((row) => ({ name: row.field.display, track: track(row, scale, context.range) }));
-  return [timeGrid(drawn, context.range, context.width), legend(scale)];
+  const unit = cellValues.unit ?? panel.fieldConfig?.defaults?.unit;
+  const scale = { ...scheme, low: scheme.min ?? Math.min(...cells), high: scheme.max ?? Math.max(...cells), unit, decimals: cellValues.decimals };
+  const ordered = yAxis.reverse ? used : [...used].reverse(); // Grafana's first row is the lowest
+  const drawn = ordered.map((row) => ({ name: row.name, track: track(row, scale, context.range) }));
+  return [timeGrid(drawn, context.range, context.width), show ? legend(scale) : null];
 }
 
-function track({ times, field, step }, scale, range) {
-  const canvas = element('canvas', { class: 'cells', width: Math.max(times.length, 1), height: 1, role: 'img', 'aria-label': `${field.display}: newest ${format(field.values.findLast(Number.isFinite), scale.unit, scale.decimals)}` });
+function rowOf(frame) {
+  const field = frame.fields.find((one) => one.type === 'number');
+  return { name: field.display, times: frame.fields[0].values, step: frame.step, values: field.values };
+}
+
+// Buckets that nothing ever fell into, above and below those that are used.
+function withoutEmptyEnds(rows, panel) {
+  if (!isHistogram(panel)) return rows;
+  const isUsed = ({ values }) => values.some((value) => value !== null);
+  return rows.slice(Math.max(0, rows.findIndex(isUsed)), rows.findLastIndex(isUsed) + 1);
+}
+
+const isHistogram = (panel) => (panel.targets ?? []).some((target) => target.format === 'heatmap');
+
+// A histogram's series count all up to `le`: each row is what its bucket adds to the one below.
+function asBuckets(frames, panel, { unit, decimals }) {
+  if (!isHistogram(panel)) return null;
+  const edge = (frame) => Number(frame.fields[1].labels.le.replace('+Inf', 'Infinity'));
+  const sorted = frames.filter((frame) => frame.fields[1].labels?.le).sort((a, b) => edge(a) - edge(b));
+  return sorted.map((frame, i) => {
+    const below = sorted[i - 1]?.fields[1].values;
+    const values = frame.fields[1].values.map((value, at) => (value === null ? null : value - (below?.[at] ?? 0)));
+    return { ...rowOf(frame), name: Number.isFinite(edge(frame)) ? `to ${format(edge(frame), unit, decimals)}` : 'more', values };
+  });
+}
+
+function track({ name, times, values, step }, scale, range) {
+  const canvas = element('canvas', { class: 'cells', width: Math.max(times.length, 1), height: 1, role: 'img', 'aria-label': `${name}: newest ${format(values.findLast(Number.isFinite) ?? null, scale.unit, scale.decimals)}` });
   const pen = canvas.getContext('2d');
-  field.values.forEach((value, i) => {
+  values.forEach((value, i) => {
     if (!Number.isFinite(value)) return;
     pen.fillStyle = toneOf(value, scale);
     pen.fillRect(i, 0, 1, 1);
@@ -28,7 +58,7 @@ function track({ times, field, step }, scale, range) {
   Object.assign(canvas.style, { left: `${left}%`, width: `${right - left}%` });
   canvas.addEventListener('mousemove', (event) => {
     const at = Math.min(times.length - 1, Math.floor((event.offsetX / canvas.clientWidth) * times.length));
-    canvas.title = `${field.display}: ${format(field.values[at], scale.unit, scale.decimals)}\n${clock(times[at])}`;
+    canvas.title = `${name}: ${format(values[at], scale.unit, scale.decimals)}\n${clock(times[at])}`;
   });
   return element('span', { class: 'track' }, canvas);
 }

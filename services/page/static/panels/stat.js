@@ -18,7 +18,7 @@ function tile({ field, value, name }, options, count, context) {
   const withName = textMode === 'value_and_name' || textMode === 'name' || (textMode === 'auto' && count > 1);
   const address = (field.config.links ?? [])[0]?.url;
   const words = textMode === 'name' ? name : text;
-  const label = textMode !== 'none' && element('span', { class: 'value', style: { color: onGround ? '' : colorMode === 'none' ? '' : inkColor(tone) } }, words);
+  const label = textMode !== 'none' && element('span', { class: 'value', style: { color: onGround || colorMode === 'none' ? '' : inkColor(tone), '--characters': Math.max(4, words.length) } }, words);
   return element(
     'div',
     { class: `stat${onGround ? ' filled' : ''}`, style: onGround ? { background: withAlpha(color(tone), 0.28), borderColor: color(tone) } : {} },

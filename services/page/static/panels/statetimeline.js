@@ -1,5 +1,5 @@
 // A row a series; a block as long as a state lasts, in the state's colour and word.
-import { color, withAlpha } from '../colors.js';
+import { color, paletteColor, withAlpha } from '../colors.js';
 import { element } from '../dom.js';
 import { shown } from '../fields.js';
 import { clock } from '../time.js';
@@ -32,13 +32,20 @@ function track(field, frame, range, options) {
   return element('span', { class: 'track' }, blocks);
 }
 
+// Without colours of their own, numbers have one each: the same number, the same colour in every row.
+function stateOf(value, field) {
+  const said = shown(value, field);
+  const plain = !said.mapped && (field.config.color?.mode ?? '').startsWith('palette') && Number.isFinite(value);
+  return plain ? { ...said, color: paletteColor(Math.abs(Math.round(value))) } : said;
+}
+
 // What looks the same side by side is one block.
 function blocksOf(times, field, step) {
   const blocks = [];
   times.forEach((from, i) => {
     const value = field.values[i];
     if (value === null || value === undefined) return;
-    const said = shown(value, field);
+    const said = stateOf(value, field);
     const last = blocks.at(-1);
     if (last && last.said.text === said.text && last.said.color === said.color && from - last.to < step * 0.5) last.to = from + step;
     else blocks.push({ from, to: from + step, said, value });

@@ -8,6 +8,7 @@ import { clock } from '../time.js';
 const MOST_ROWS = 500;
 
 export function drawTable(panel, frames, context) {
+  if (!frames.length) return null;
   const frame = asOneTable(frames);
   const fields = frame.fields.filter((field) => !field.config.custom?.hidden && !field.config.custom?.hideFrom?.viz);
   if (!fields.length || !fields[0].values.length) return null;
