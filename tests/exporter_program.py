@@ -1,9 +1,11 @@
 """The real exporter for tests: a home and settings in, a process that answers scrapes out."""
 
 import socket
+import socketserver
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -47,3 +49,26 @@ def silent() -> Iterator[str]:
     """The address of a server that takes connections and never says a word."""
     with socket.create_server((HOST, 0)) as server:
         yield f"{HOST}:{server.getsockname()[1]}"
+
+
+@contextmanager
+def dribbling() -> Iterator[str]:
+    """The address of a server whose answer comes a byte at a time, and never ends."""
+    ended = threading.Event()
+
+    class Dribble(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+            with suppress(OSError):  # who asked has gone
+                while not ended.wait(0.05):
+                    self.request.sendall(b" ")
+
+    with socketserver.ThreadingTCPServer((HOST, 0), Dribble) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"{HOST}:{server.server_address[1]}"
+        finally:
+            ended.set()
+            server.shutdown()
+            thread.join()
