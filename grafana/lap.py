@@ -28,7 +28,7 @@ RETRAIN = (
     f' or {PAUSED} * relay_retrain_requested{{model="$model"}}'
     f' or {BAD} * (relay_retrain_budget_left{{model="$model"}} == bool 0))'
 )
-TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, broken=BAD)
+TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, act_now=BAD)
 RETRAINS = states.texts(ready=OK, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD)
 
 
@@ -53,7 +53,7 @@ def _turning() -> Panel:
     verdict = f"{pages} * 0 + {BAD} or {tickets} * 0 + {LATE} or {paused} or vector({OK})"
     return state(
         "Is the loop turning?",
-        "Broken: an alert that pages is firing; needs a look: one that makes a ticket; both "
+        "Act now: an alert that pages is firing; needs a look: one that makes a ticket; both "
         "stand in "
         "the list below, each with its runbook. Paused: somebody has paused a DAG in Airflow.",
         now(verdict),
@@ -238,7 +238,7 @@ def _history() -> Panel:
         *dags,
         query(SERVING, "serving"),
         checks,
-        texts=states.RUNS,
+        texts=states.STAGES,
     )
 
 

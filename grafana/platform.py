@@ -27,7 +27,7 @@ def platform() -> Dashboard:
         "relay-platform",
         "Platform",
         "Is the ground firm? Programs, sources, disks, and the watchers themselves.",
-        shelf(4, (4, _away()), (4, _sources_away()), (6, _disk()), (5, _firing()), (5, _lost())),
+        shelf(4, (3, _away()), (3, _sources_away()), (5, _disk()), (4, _firing()), (9, _lost())),
         shelf(8, (12, _targets()), (12, _sources()), title="Up or away"),
         shelf(8, (8, _memory()), (8, _processors()), (8, _free()), title="What they use"),
         shelf(8, (8, _scrapes()), (8, _asking()), (8, _samples()), title="The watchers"),
@@ -73,7 +73,7 @@ def _disk() -> Panel:
 
 def _firing() -> Panel:
     return number(
-        "Alerts firing",
+        "Alerts, by severity",
         "By severity. A page wants somebody now, a ticket this week; the list at the end names "
         "them.",
         now('count by (severity) (ALERTS{alertstate="firing"})', "{{severity}}"),
@@ -85,11 +85,15 @@ def _firing() -> Panel:
 def _lost() -> Panel:
     return number(
         "Alerts lost",
-        "In the time range: notifications that could not be delivered, and rules that failed. Look at "
-        "Alertmanager's or Prometheus' log and the receivers' addresses.",
+        "In the time range: notifications that could not be delivered, and rules that failed. Look "
+        "at Alertmanager's or Prometheus' log and the receivers' addresses.",
         now("sum(increase(alertmanager_notifications_failed_total[$__range]))", "undelivered"),
         now("sum(increase(prometheus_notifications_dropped_total[$__range]))", "dropped"),
         now("sum(increase(prometheus_rule_evaluation_failures_total[$__range]))", "failed rules"),
+        now(
+            'sum(increase(relay_page_notifications_total{outcome!="kept"}[$__range]))',
+            "not written",
+        ),
         steps=ANY_IS_BAD,
         decimals=0,
         link=("Alertmanager", "${alertmanager}"),

@@ -32,7 +32,7 @@ TASK_STATES = {
 VERDICTS = {"ok": OK, "unknown": UNKNOWN, "alert": BAD}
 
 
-def texts(**words: int) -> Texts:
+def texts(**words: int) -> dict[int, tuple[str, str]]:
     """Give each state the word that is said of it here, and its colour."""
     return {code: (word.replace("_", " "), COLOURS[code]) for word, code in words.items()}
 
@@ -47,6 +47,7 @@ RUNS = texts(
     unknown=UNKNOWN,
     failed=BAD,
 )
+STAGES: Texts = RUNS | texts(trouble=BAD)
 TASKS = texts(
     ok=OK,
     running=RUNNING,

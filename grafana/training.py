@@ -111,7 +111,7 @@ def _budget() -> Panel:
 
 def _scores() -> Panel:
     losses = f'max by (alias, metric) (relay_model_score{{{OF},metric=~"(.+/)?log_loss"}})'
-    named = f'label_replace({losses}, "of", "$1", "metric", "baselines/(.+)/log_loss")'
+    named = f'label_replace({losses}, "of", "$1", "metric", "(?:baselines/)?(.+?)(?:/log_loss)?")'
     return bars(
         "Log loss on the hold-out, by version",
         "Lower is better. A champion that is not clearly below its own baselines is not worth "
