@@ -9,6 +9,7 @@ from functools import partial
 
 from monitoring import quality
 from monitoring.drift import drift
+from monitoring.estimated_score import estimated_score
 from monitoring.limits import MonitorLimits
 from monitoring.live_score import label_lag, live_score, missing_labels
 from monitoring.measures import PREDICTION, CannotTellError, Measured, Schema
@@ -59,6 +60,7 @@ def _window_checks(
     yield "missing_labels", None, partial(missing_labels, current, score)
     yield "label_lag", None, partial(label_lag, current, limits.max_label_lag_days)
     yield "live_score", None, partial(live_score, reference, current, score)
+    yield "estimated_score", None, partial(estimated_score, reference, current, score)
 
 
 def _column_checks(

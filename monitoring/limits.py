@@ -13,6 +13,7 @@ CheckName = Literal[
     "duplicate_row",
     "missing_labels",
     "live_score",
+    "estimated_score",
     "label_lag",
     "missing",
     "out_of_range",

@@ -59,11 +59,8 @@ def live_score(reference: WindowSketch, current: WindowSketch, limits: LiveScore
         )
     refuse_invalid(said)
     rate = base_rate(reference)
-    rows, ones, losses = (
-        np.array([getattr(day, name) for _, day in sorted(said.days.items())], np.float64)
-        for name in ("rows", "ones", "loss")
-    )
-    allowed = (ones * _loss(rate) + (rows - ones) * _loss(1 - rate)) * limits.max_ratio_to_base_rate
+    rows, ones, losses = day_sums(said)
+    allowed = base_losses(rate, rows, ones) * limits.max_ratio_to_base_rate
     chance = margin(losses - allowed, rows, limits.confidence)
     half = margin(losses, rows, limits.confidence)
     score, limit = float(losses.sum() / total), float(allowed.sum() / total)
@@ -91,6 +88,16 @@ def margin(sums: Floats, rows: Floats, confidence: float) -> float:
     return float(stats.t.ppf((1 + confidence) / 2, g - 1) * sqrt(variance))
 
 
+def day_sums(said: Outcomes) -> tuple[Floats, Floats, Floats]:
+    """Return each labelled day's rows, ones and log loss in nats: three of (g,), oldest first."""
+    days = [day for _, day in sorted(said.days.items())]
+    rows, ones, losses = (
+        np.array([getattr(day, name) for day in days], np.float64)
+        for name in ("rows", "ones", "loss")
+    )
+    return rows, ones, losses
+
+
 def base_rate(reference: WindowSketch) -> float:
     """Return the share of ones among the training rows; CannotTellError if none has a label."""
     refuse_invalid(reference.outcomes)
@@ -109,5 +116,7 @@ def refuse_invalid(said: Outcomes) -> None:
         raise ValueError(f"labels must be 0 or 1, found {said.odd:g}")
 
 
-def _loss(said: float) -> float:
-    return -log(min(max(said, SMALLEST), 1.0))
+def base_losses(rate: float, rows: Floats, ones: Floats) -> Floats:
+    """Return the summed log loss in nats of always answering `rate`, of so many rows and ones."""
+    one, zero = (-log(min(max(said, SMALLEST), 1.0)) for said in (rate, 1 - rate))
+    return ones * one + (rows - ones) * zero

@@ -33,7 +33,7 @@ def test_a_window_like_the_reference_is_ok_everywhere() -> None:
     results = check(answers())
     assert with_verdict(results, "ok") == set(results)
     assert {name for name, _ in results} == {
-        *{"duplicate_row", "missing_labels", "live_score", "label_lag"},
+        *{"duplicate_row", "missing_labels", "live_score", "estimated_score", "label_lag"},
         *{"missing", "out_of_range"},
         *{"new_category", "stuck", "drift", "prediction_drift"},
     }
@@ -100,7 +100,8 @@ def test_shifted_answers_drift_and_score_worse() -> None:
     frame = answers()
     shifted = frame.assign(probability=1 - frame["probability"])
     alerts = with_verdict(check(shifted), "alert")
-    assert alerts == {("prediction_drift", "probability"), ("live_score", None)}
+    scores = {("live_score", None), ("estimated_score", None)}
+    assert alerts == {("prediction_drift", "probability"), *scores}
 
 
 def test_too_few_rows_make_every_check_unknown() -> None:
@@ -119,6 +120,7 @@ def test_without_labels_the_score_is_unknown_and_their_absence_alerts() -> None:
     results = check(answers().drop(columns="label"))
     assert results["live_score", None].verdict == "unknown"
     assert results["live_score", None].reason == "0 labelled rows, the score needs 300"
+    assert results["estimated_score", None].low is None
     assert results["missing_labels", None].verdict == "alert"
     assert results["label_lag", None].verdict == "unknown"
 
