@@ -67,7 +67,7 @@ def _champion() -> Panel:
         "Champion",
         "The version that answers. 0 or none: nothing is served; look at the stages Gate and "
         "Serve.",
-        now(f"max({SERVED})", "version"),
+        now(f"max({SERVED})"),
         unit="prefix:v",
         link=("model", "/d/relay-model?var-model=$model"),
     )

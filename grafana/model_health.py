@@ -90,8 +90,7 @@ def _judged() -> Panel:
         "In the newest window. Below the policy's min_rows every check is unknown: more traffic, "
         "or a "
         "longer window.",
-        query(f"max(relay_monitor_rows{{{OF}}})"),
-        spark=True,
+        now(f"max(relay_monitor_rows{{{OF}}})"),
     )
 
 

@@ -24,6 +24,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
     BigValueGraphMode,
+    BigValueTextMode,
     LegendDisplayMode,
     LegendPlacement,
     LineInterpolation,
@@ -112,6 +113,8 @@ def number(
     mode = BigValueColorMode.VALUE if steps else BigValueColorMode.NONE
     panel = _framed(stat.Panel(), title, about, targets, link)
     panel = _stepped(panel, steps).unit(unit).color_mode(mode).graph_mode(graph).no_value(empty)
+    if any(target.build().legend_format for target in targets):
+        panel = panel.text_mode(BigValueTextMode.VALUE_AND_NAME)
     return panel if decimals is None else panel.decimals(decimals)
 
 

@@ -92,8 +92,7 @@ def _waiting() -> Panel:
         "Rows that wait to be computed. Steadily more than a batch or two: more is asked than "
         "can be "
         "computed; add replicas, or shed load before 503 does.",
-        query(f"sum(relay_serving_waiting_rows{{{OF}}})"),
-        spark=True,
+        now(f"sum(relay_serving_waiting_rows{{{OF}}})"),
     )
 
 

@@ -229,10 +229,9 @@ def _newest() -> Panel:
 
 def _published() -> Panel:
     return number(
-        "Published",
-        "How long ago. Older than the rhythm of the source: has a batch been delivered, was it "
-        "refused?",
-        now(f"time() - max(relay_dataset_created_timestamp_seconds{{{DATASET}}})", "ago"),
+        "Published ago",
+        "Older than the rhythm of the source: has a batch been delivered, was it refused?",
+        now(f"time() - max(relay_dataset_created_timestamp_seconds{{{DATASET}}})"),
         unit="s",
         decimals=0,
     )
