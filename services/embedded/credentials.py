@@ -9,9 +9,9 @@ import os
 import secrets
 from pathlib import Path
 
-ADMIN = "admin"
+ADMIN, EXPORTER = "admin", "exporter"  # Airflow's users: a person, and a program that only looks
 MLFLOW_WEBHOOKS = "mlflow-webhooks"  # MLflow keeps its webhooks' secrets encrypted with it
-AIRFLOW = "airflow-password"  # of its one user, for programs that ask it
+AIRFLOW_LOOKING = "airflow-exporter"  # the second one's password
 GRAFANA = "grafana-admin"
 REGISTRY_EVENTS = "registry-events"  # MLflow signs with it what it tells serving
 
@@ -23,15 +23,17 @@ def keep(folder: Path) -> None:
     _once(folder / "airflow-jwt", secrets.token_hex(48))  # Airflow wants 64 characters at least
     _once(folder / "airflow-session", secrets.token_hex(32))
     _once(folder / "airflow-fernet", base64.urlsafe_b64encode(os.urandom(32)).decode())
-    _once(folder / "airflow-passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(12)}))
-    _once(folder / AIRFLOW, airflow_password(folder))
+    _once(folder / AIRFLOW_LOOKING, secrets.token_urlsafe(12))
+    looking = (folder / AIRFLOW_LOOKING).read_text(encoding="utf-8")
+    passwords = {ADMIN: secrets.token_urlsafe(12), EXPORTER: looking}
+    _once(folder / "airflow-passwords.json", json.dumps(passwords))
     _once(folder / MLFLOW_WEBHOOKS, base64.urlsafe_b64encode(os.urandom(32)).decode())
     _once(folder / GRAFANA, secrets.token_urlsafe(12))
     _once(folder / REGISTRY_EVENTS, secrets.token_hex(32))
 
 
 def airflow_password(folder: Path) -> str:
-    """Give the password of Airflow's one user, `ADMIN`."""
+    """Give the password of the person who is Airflow's `ADMIN`."""
     passwords = json.loads((folder / "airflow-passwords.json").read_text(encoding="utf-8"))
     password: str = passwords[ADMIN]
     return password

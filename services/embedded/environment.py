@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from services.embedded import binaries
-from services.embedded.credentials import ADMIN, AIRFLOW, REGISTRY_EVENTS
+from services.embedded.credentials import ADMIN, AIRFLOW_LOOKING, EXPORTER, REGISTRY_EVENTS
 from services.embedded.settings import HOST, SERVED, Embedded
 
 MARK = "RELAY_PLATFORM"  # which platform a process belongs to: how a stray one is found
@@ -59,8 +59,8 @@ def _ours(settings: Embedded) -> dict[str, str]:
         **{f"RELAY_{name.upper()}_URL": settings.url(name) for name in served},
         **{f"RELAY_{name.upper()}_PORT": str(settings.port(name)) for name in served},
         "RELAY_SERVING_WEBHOOK_SECRET_FILE": str(secrets / REGISTRY_EVENTS),
-        "RELAY_AIRFLOW_USER": ADMIN,
-        "RELAY_AIRFLOW_PASSWORD_FILE": str(secrets / AIRFLOW),
+        "RELAY_AIRFLOW_USER": EXPORTER,
+        "RELAY_AIRFLOW_PASSWORD_FILE": str(secrets / AIRFLOW_LOOKING),
         "RELAY_SERVING_GRPC_PORT": str(settings.serving_grpc_port),
         "PYTHONUNBUFFERED": "1",
     }
@@ -82,7 +82,7 @@ def _tools(settings: Embedded) -> dict[str, str]:
         "CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # the default may wait for a name server
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "CORE__FERNET_KEY_CMD": _print(secrets / "airflow-fernet"),
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin,{EXPORTER}:viewer",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets / "airflow-passwords.json"),
         "API__HOST": HOST,
         "API__PORT": str(settings.airflow_port),
