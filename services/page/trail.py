@@ -83,11 +83,10 @@ class Trail:
         """Return once the notification is on disk; OSError, and none of it there, if it cannot."""
         line = _Line(received=datetime.now(UTC), notification=notification)
         self.prepare()
-        with (self._folder / _NOW).open("a+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # released when the file closes, or its process dies
+        with self._open_locked() as file:
             _append(file, line.model_dump_json(by_alias=True).encode() + b"\n")
             if file.tell() >= self._max_bytes:
-                self._rotate(file)
+                self._rotate()
         _sync_folder(self._folder)
 
     def newest(self, wanted: Filter, limit: int) -> Found:
@@ -120,14 +119,29 @@ class Trail:
     def _older(self) -> list[Path]:
         return sorted(self._folder.glob("alerts-*.jsonl"), reverse=True)
 
-    def _rotate(self, file: IO[bytes]) -> None:
-        """Put the full file aside, if nobody else has, and let the oldest ones go."""
-        now = self._folder / _NOW
-        if not now.exists() or not os.path.samestat(now.stat(), os.fstat(file.fileno())):
-            return
-        now.rename(self._folder / f"alerts-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl")
+    def _open_locked(self) -> IO[bytes]:
+        """Open the file that takes lines; the lock goes when it closes, or its process dies."""
+        path = self._folder / _NOW
+        while True:
+            file = path.open("a+b", buffering=0)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(path, file):
+                return file
+            file.close()  # somebody has rotated it away while we waited
+
+    def _rotate(self) -> None:
+        """Put the full file aside, whose lock we hold, and let the oldest ones go."""
+        aside = self._folder / f"alerts-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl"
+        (self._folder / _NOW).rename(aside)
         for path in self._older()[self._kept :]:
             path.unlink(missing_ok=True)
+
+
+def _is_at(path: Path, file: IO[bytes]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _append(file: IO[bytes], line: bytes) -> None:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import pytest
 from tests.integration.test_page import HOST, ask, page, prometheus
 from tests.programs import ROOT, Program, free_port, running, wait_for
 
-Start = Callable[[AbstractContextManager[Program]], Program]
 STATIC = ROOT / "services" / "page" / "static"
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 ODD = "<img src=x onerror=boom()>"
@@ -76,23 +76,21 @@ def drawn_by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Pat
     with prometheus(home, RULES) as judge:
         seen = "odd offset 6s"  # a step ago, so that a range has it, too
         wait_for(lambda: "onerror" in ask(judge, seen).text, "the rules")
-        contexts: list[AbstractContextManager[Program]] = []
+        with ExitStack() as pages:
 
-        def start(folder: Path) -> Program:
-            made = page(home, prometheus_url=judge.url, dashboards=str(folder))
-            contexts.append(made)
-            return made.__enter__()
+            @cache
+            def start(folder: Path) -> Program:
+                made = page(home, prometheus_url=judge.url, dashboards=str(folder))
+                return pages.enter_context(made)
 
-        yield start
-        for context in contexts:
-            context.__exit__(None, None, None)
+            yield start
 
 
 def browse(url: str, profile: Path) -> tuple[str, list[str]]:
     """Give the page as it stands once all is drawn, and what its scripts complained about."""
     command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     command += [f"--user-data-dir={profile}", "--window-size=1400,2000", "--timeout=20000"]
-    command += ["--virtual-time-budget=4000", "--enable-logging=stderr", url]
+    command += ["--virtual-time-budget=2000", "--enable-logging=stderr", url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     said = re.findall(r'CONSOLE[^"]*"(.*)", source', done.stderr)
     return done.stdout, [line for line in said if not line.startswith("warned:")]

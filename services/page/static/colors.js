@@ -8,14 +8,41 @@ const HUES = {
   purple: ['#deb6f2', '#ca95e5', '#b877d9', '#a352cc', '#8f3bb8'],
 };
 const SHADES = ['super-light', 'light', '', 'semi-dark', 'dark'];
-const ORDER = ['blue', 'orange', 'green', 'purple', 'yellow', 'red', 'dark-blue', 'dark-orange', 'dark-green', 'dark-purple', 'light-blue', 'light-orange'];
-const SCALES = { // from, (through,) to, by the last word of "continuous-..." or a heat map's scheme
-  GrYlRd: ['green', 'yellow', 'red'], RdYlGr: ['red', 'yellow', 'green'], BlYlRd: ['blue', 'yellow', 'red'], BlPu: ['blue', 'purple'],
-  blues: ['ground', 'blue'], reds: ['ground', 'red'], greens: ['ground', 'green'], purples: ['ground', 'purple'], oranges: ['ground', 'orange'],
-  YlRd: ['yellow', 'red'], YlBl: ['yellow', 'blue'], ylorrd: ['ground', 'yellow', 'orange', 'red'],
+const ORDER = [
+  'blue',
+  'orange',
+  'green',
+  'purple',
+  'yellow',
+  'red',
+  'dark-blue',
+  'dark-orange',
+  'dark-green',
+  'dark-purple',
+  'light-blue',
+  'light-orange',
+];
+const SCALES = {
+  // from, (through,) to, by the last word of "continuous-..." or a heat map's scheme
+  GrYlRd: ['green', 'yellow', 'red'],
+  RdYlGr: ['red', 'yellow', 'green'],
+  BlYlRd: ['blue', 'yellow', 'red'],
+  BlPu: ['blue', 'purple'],
+  blues: ['ground', 'blue'],
+  reds: ['ground', 'red'],
+  greens: ['ground', 'green'],
+  purples: ['ground', 'purple'],
+  oranges: ['ground', 'orange'],
+  YlRd: ['yellow', 'red'],
+  YlBl: ['yellow', 'blue'],
+  ylorrd: ['ground', 'yellow', 'orange', 'red'],
 };
 // Heat maps' schemes with a good and a bad end: Grafana turns d3's around, so that low is good.
-const DIVERGING = { RdYlGn: ['green', 'yellow', 'red'], RdYlBu: ['blue', 'yellow', 'red'], Spectral: ['blue', 'yellow', 'red'] };
+const DIVERGING = {
+  RdYlGn: ['green', 'yellow', 'red'],
+  RdYlBu: ['blue', 'yellow', 'red'],
+  Spectral: ['blue', 'yellow', 'red'],
+};
 
 const darkPage = matchMedia('(prefers-color-scheme: dark)');
 export const isDark = () => darkPage.matches;
@@ -46,13 +73,17 @@ export const paletteColor = (index) => color(ORDER[index % ORDER.length]);
 export function withAlpha(value, alpha) {
   const hex = /^#(..)(..)(..)$/.exec(value);
   if (!hex) return value;
-  return `rgba(${hex.slice(1, 4).map((part) => parseInt(part, 16)).join(', ')}, ${alpha})`;
+  return `rgba(${hex
+    .slice(1, 4)
+    .map((part) => parseInt(part, 16))
+    .join(', ')}, ${alpha})`;
 }
 
 // share: 0..1 on a named scale
 export function scaleColor(scheme, share, reverse = false) {
   if (scheme in DIVERGING) return between(DIVERGING[scheme], share);
-  const name = Object.keys(SCALES).find((known) => known.toLowerCase() === String(scheme).toLowerCase()) ?? 'oranges';
+  const name =
+    Object.keys(SCALES).find((known) => known.toLowerCase() === String(scheme).toLowerCase()) ?? 'oranges';
   return between(SCALES[name], reverse ? 1 - share : share);
 }
 
@@ -66,5 +97,11 @@ function between(names, share) {
 function mix(from, to, share) {
   const parts = (value) => [1, 3, 5].map((at) => parseInt(value.slice(at, at + 2), 16));
   const [a, b] = [parts(from), parts(to)];
-  return `#${a.map((part, i) => Math.round(part + (b[i] - part) * share).toString(16).padStart(2, '0')).join('')}`;
+  return `#${a
+    .map((part, i) =>
+      Math.round(part + (b[i] - part) * share)
+        .toString(16)
+        .padStart(2, '0'),
+    )
+    .join('')}`;
 }

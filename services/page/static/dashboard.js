@@ -33,7 +33,12 @@ function section({ row, panels }) {
     open.push(...made);
     return element('section', {}, grid);
   }
-  const details = element('details', { class: 'row', open: !row.collapsed }, element('summary', {}, row.title ?? ''), grid);
+  const details = element(
+    'details',
+    { class: 'row', open: !row.collapsed },
+    element('summary', {}, row.title ?? ''),
+    grid,
+  );
   if (!row.collapsed) open.push(...made);
   details.addEventListener('toggle', () => {
     if (details.open === open.includes(made[0])) return; // the browser also tells of the state it begins in
@@ -71,15 +76,19 @@ function again(seconds) {
   if (seconds) timer = setTimeout(() => (document.hidden ? again(seconds) : draw()), seconds * 1000);
 }
 
-const zoom = (start, end) => choose({ from: String(Math.round(start * 1000)), to: String(Math.round(end * 1000)) }, draw);
+const zoom = (start, end) =>
+  choose({ from: String(Math.round(start * 1000)), to: String(Math.round(end * 1000)) }, draw);
 
 // Links to elsewhere; what is here stands in the menu already.
 function drawLinks(variables) {
-  const made = (dashboard.links ?? []).filter((one) => one.type === 'link' && one.url).map((one) => {
-    const address = safeAddress(variables.replace(one.url, {}, 'address'));
-    const here = address && new URL(address, location.href).origin === location.origin;
-    return address && !here && element('a', { href: address, title: one.tooltip }, `${one.title} ↗`);
-  }).filter(Boolean);
+  const made = (dashboard.links ?? [])
+    .filter((one) => one.type === 'link' && one.url)
+    .map((one) => {
+      const address = safeAddress(variables.replace(one.url, {}, 'address'));
+      const here = address && new URL(address, location.href).origin === location.origin;
+      return address && !here && element('a', { href: address, title: one.tooltip }, `${one.title} ↗`);
+    })
+    .filter(Boolean);
   const links = document.getElementById('links');
   links.hidden = !made.length;
   links.replaceChildren(...made);

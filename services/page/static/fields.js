@@ -38,12 +38,18 @@ function put(config, id, value) {
 function fits({ id, options }, field, frame) {
   const names = [field.display, field.seriesName, field.name];
   switch (id) {
-    case 'byName': return names.includes(options);
-    case 'byNames': return (options.names ?? []).some((name) => names.includes(name));
-    case 'byRegexp': return names.some((name) => name !== undefined && asRegex(options).test(name));
-    case 'byType': return field.type === options;
-    case 'byFrameRefID': return frame.refId === options;
-    default: return false;
+    case 'byName':
+      return names.includes(options);
+    case 'byNames':
+      return (options.names ?? []).some((name) => names.includes(name));
+    case 'byRegexp':
+      return names.some((name) => name !== undefined && asRegex(options).test(name));
+    case 'byType':
+      return field.type === options;
+    case 'byFrameRefID':
+      return frame.refId === options;
+    default:
+      return false;
   }
 }
 
@@ -65,7 +71,8 @@ function displayName(field, frame, variables) {
 export function shown(value, field) {
   const { mappings = [], unit, decimals, noValue } = field.config;
   const hit = mappings.map((mapping) => mappedBy(mapping, value)).find(Boolean);
-  const text = hit?.text ?? (value === null || value === undefined ? noValue ?? '–' : format(value, unit, decimals));
+  const text =
+    hit?.text ?? (value === null || value === undefined ? (noValue ?? '–') : format(value, unit, decimals));
   return { text, color: hit?.color ?? colorOf(value, field), mapped: Boolean(hit) };
 }
 
@@ -73,11 +80,20 @@ function mappedBy({ type, options }, value) {
   if (type === 'value') return options[String(value)] ?? null;
   if (type === 'range') {
     const { from, to, result } = options;
-    return typeof value === 'number' && value >= (from ?? -Infinity) && value <= (to ?? Infinity) ? result : null;
+    return typeof value === 'number' && value >= (from ?? -Infinity) && value <= (to ?? Infinity)
+      ? result
+      : null;
   }
   if (type === 'regex') return asRegex(options.pattern).test(String(value)) ? options.result : null;
   const empty = value === null || value === undefined;
-  const special = { null: empty, nan: Number.isNaN(value), 'null+nan': empty || Number.isNaN(value), true: value === true, false: value === false, empty: value === '' };
+  const special = {
+    null: empty,
+    nan: Number.isNaN(value),
+    'null+nan': empty || Number.isNaN(value),
+    true: value === true,
+    false: value === false,
+    empty: value === '',
+  };
   return special[options.match] ? options.result : null;
 }
 
@@ -102,7 +118,10 @@ export function thresholdSteps(field) {
   const { mode, steps = [] } = field.config.thresholds ?? {};
   return steps.map(({ value, color: name }, i) => {
     const at = i === 0 || value === null || value === undefined ? -Infinity : value;
-    return { value: mode === 'percentage' && Number.isFinite(at) ? fromShare(at / 100, field) : at, color: name };
+    return {
+      value: mode === 'percentage' && Number.isFinite(at) ? fromShare(at / 100, field) : at,
+      color: name,
+    };
   });
 }
 
@@ -128,10 +147,21 @@ export function reduce(values, calc) {
   const numbers = values.filter((value) => typeof value === 'number' && !Number.isNaN(value));
   const sum = () => numbers.reduce((total, value) => total + value, 0);
   const known = {
-    lastNotNull: () => lastOf(values), last: () => values.at(-1) ?? null, firstNotNull: () => values.find((value) => value !== null), first: () => values[0] ?? null,
-    min: () => Math.min(...numbers), max: () => Math.max(...numbers), mean: () => sum() / numbers.length, sum, count: () => values.length,
-    range: () => Math.max(...numbers) - Math.min(...numbers), delta: () => numbers.at(-1) - numbers[0], diff: () => numbers.at(-1) - numbers[0],
+    lastNotNull: () => lastOf(values),
+    last: () => values.at(-1) ?? null,
+    firstNotNull: () => values.find((value) => value !== null),
+    first: () => values[0] ?? null,
+    min: () => Math.min(...numbers),
+    max: () => Math.max(...numbers),
+    mean: () => sum() / numbers.length,
+    sum,
+    count: () => values.length,
+    range: () => Math.max(...numbers) - Math.min(...numbers),
+    delta: () => numbers.at(-1) - numbers[0],
+    diff: () => numbers.at(-1) - numbers[0],
   };
   if (!(calc in known)) throw new Error(`the calculation "${calc}" is not known here`);
-  return numbers.length || !['min', 'max', 'mean', 'range', 'delta', 'diff'].includes(calc) ? known[calc]() : null;
+  return numbers.length || !['min', 'max', 'mean', 'range', 'delta', 'diff'].includes(calc)
+    ? known[calc]()
+    : null;
 }

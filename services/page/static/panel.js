@@ -6,15 +6,37 @@ import { runTargets } from './queries.js';
 import { transform } from './transformations.js';
 
 export class Panel {
-  #json; #title; #body; #note; #about; #end = () => {}; #turn = 0; #memory = {};
+  #json;
+  #title;
+  #body;
+  #note;
+  #about;
+  #end = () => {};
+  #turn = 0;
+  #memory = {};
 
   constructor(json) {
     this.#json = json;
     this.#title = element('h3', {});
     this.#body = element('div', { class: 'body', tabindex: json.type === 'table' ? 0 : null });
     this.#note = element('p', { class: 'note', hidden: true });
-    this.#about = json.description ? [element('details', { class: 'about' }, element('summary', { 'aria-label': 'What this panel says' }, 'i'), element('p', {}, json.description))] : [];
-    this.box = element('article', { class: 'panel', 'data-kind': json.type }, element('header', {}, this.#title, this.#about), this.#note, this.#body);
+    this.#about = json.description
+      ? [
+          element(
+            'details',
+            { class: 'about' },
+            element('summary', { 'aria-label': 'What this panel says' }, 'i'),
+            element('p', {}, json.description),
+          ),
+        ]
+      : [];
+    this.box = element(
+      'article',
+      { class: 'panel', 'data-kind': json.type },
+      element('header', {}, this.#title, this.#about),
+      this.#note,
+      this.#body,
+    );
   }
 
   async draw(context) {
@@ -23,11 +45,18 @@ export class Panel {
     const title = variables.replace(this.#json.title ?? '');
     this.#title.replaceChildren(...titleOf(title, this.#json, context));
     this.box.setAttribute('aria-label', title);
-    for (const about of this.#about) about.querySelector('p').textContent = variables.replace(this.#json.description);
+    for (const about of this.#about)
+      about.querySelector('p').textContent = variables.replace(this.#json.description);
     try {
       const kind = KINDS[this.#json.type];
-      if (!kind) throw new UnknownKind(`The panel kind "${this.#json.type}" is not drawn here, only in Grafana.`);
-      const own = { ...context, memory: this.#memory, width: Math.max(120, this.#body.clientWidth), link: linker(variables) };
+      if (!kind)
+        throw new UnknownKind(`The panel kind "${this.#json.type}" is not drawn here, only in Grafana.`);
+      const own = {
+        ...context,
+        memory: this.#memory,
+        width: Math.max(120, this.#body.clientWidth),
+        link: linker(variables),
+      };
       const frames = this.#json.type === 'text' ? [] : await this.#frames(own);
       if (turn === this.#turn) this.#show(kind(this.#json, frames, own));
     } catch (error) {
@@ -70,15 +99,25 @@ class UnknownKind extends Error {}
 function titleOf(title, json, { variables }) {
   const first = (json.links ?? [])[0];
   const address = first && safeAddress(variables.replace(first.url, {}, 'address'));
-  return address ? [title, ' ', element('a', { href: address, class: 'more', title: first.title }, `${first.title || 'more'} ›`)] : [title];
+  return address
+    ? [
+        title,
+        ' ',
+        element('a', { href: address, class: 'more', title: first.title }, `${first.title || 'more'} ›`),
+      ]
+    : [title];
 }
 
 // Data links: the address may name labels, the row's fields and the value.
-const linker = (variables) => (address, field, value, content, row = {}) => {
-  const part = (text) => (/^https?:\/\//.test(text) ? text : encodeURIComponent(text));
-  const filled = address
-    .replace(/\$\{__field\.labels\.([^}]+)\}/g, (_, label) => part(field.labels?.[label] ?? ''))
-    .replace(/\$\{__data\.fields(?:\.([^}\]]+)|\[["']?([^}\]"']+)["']?\])\}/g, (_, dotted, quoted) => part(row[dotted ?? quoted] ?? ''))
-    .replace(/\$\{__value\.(?:raw|text|numeric)\}/g, () => part(value ?? ''));
-  return link(variables.replace(filled, {}, 'address'), content);
-};
+const linker =
+  (variables) =>
+  (address, field, value, content, row = {}) => {
+    const part = (text) => (/^https?:\/\//.test(text) ? text : encodeURIComponent(text));
+    const filled = address
+      .replace(/\$\{__field\.labels\.([^}]+)\}/g, (_, label) => part(field.labels?.[label] ?? ''))
+      .replace(/\$\{__data\.fields(?:\.([^}\]]+)|\[["']?([^}\]"']+)["']?\])\}/g, (_, dotted, quoted) =>
+        part(row[dotted ?? quoted] ?? ''),
+      )
+      .replace(/\$\{__value\.(?:raw|text|numeric)\}/g, () => part(value ?? ''));
+    return link(variables.replace(filled, {}, 'address'), content);
+  };

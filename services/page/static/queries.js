@@ -5,7 +5,9 @@ import { builtins, duration, stepOf } from './time.js';
 
 export async function runTargets(panel, context, points) {
   const targets = (panel.targets ?? []).filter((target) => !target.hide && target.expr);
-  const answers = await Promise.all(targets.map((target) => runTarget(target, panel, context, points, targets.length)));
+  const answers = await Promise.all(
+    targets.map((target) => runTarget(target, panel, context, points, targets.length)),
+  );
   return answers.flat();
 }
 
@@ -33,12 +35,20 @@ function asFrames(series, target, grid, context, count) {
     const { times, values } = grid ? onGrid(one.values, grid) : split(one.values);
     const name = seriesName(one.metric, target, series, context);
     const value = { name: 'Value', type: 'number', labels: one.metric, values, seriesName: name };
-    return { refId: target.refId, name, step: grid?.step, fields: [{ name: 'Time', type: 'time', values: times }, value] };
+    return {
+      refId: target.refId,
+      name,
+      step: grid?.step,
+      fields: [{ name: 'Time', type: 'time', values: times }, value],
+    };
   });
 }
 
 const number = (text) => ({ '+Inf': Infinity, '-Inf': -Infinity })[text] ?? Number(text);
-const split = (values) => ({ times: values.map(([time]) => time), values: values.map(([, text]) => number(text)) });
+const split = (values) => ({
+  times: values.map(([time]) => time),
+  values: values.map(([, text]) => number(text)),
+});
 
 // Where Prometheus had nothing there is null, so that a gap is seen as a gap.
 function onGrid(points, { start, end, step }) {
@@ -52,8 +62,12 @@ function onGrid(points, { start, end, step }) {
 }
 
 function asTable(series, target, count) {
-  const names = [...new Set(series.flatMap((one) => Object.keys(one.metric)))].filter((name) => name !== '__name__').sort();
-  const rows = series.flatMap((one) => one.values.map(([time, text]) => ({ metric: one.metric, time, value: number(text) })));
+  const names = [...new Set(series.flatMap((one) => Object.keys(one.metric)))]
+    .filter((name) => name !== '__name__')
+    .sort();
+  const rows = series.flatMap((one) =>
+    one.values.map(([time, text]) => ({ metric: one.metric, time, value: number(text) })),
+  );
   const column = (name, type, pick) => ({ name, type, labels: {}, values: rows.map(pick) });
   const value = count > 1 ? `Value #${target.refId}` : 'Value';
   return {
@@ -74,7 +88,9 @@ function seriesName(metric, target, series, context) {
     return context.variables.replace(filled, context.own);
   }
   const { __name__: name = '', ...labels } = metric;
-  const telling = Object.entries(labels).filter(([key, value]) => series.some((other) => other.metric[key] !== value));
+  const telling = Object.entries(labels).filter(([key, value]) =>
+    series.some((other) => other.metric[key] !== value),
+  );
   if (telling.length) return telling.map(([, value]) => value).join(' ');
   return name || target.refId || 'Value';
 }

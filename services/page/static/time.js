@@ -63,6 +63,14 @@ function tickText(seconds, step) {
 }
 
 export function clock(seconds) {
-  const parts = { year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' };
+  const parts = {
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23',
+  };
   return new Date(seconds * 1000).toLocaleString('sv-SE', parts);
 }

@@ -16,7 +16,11 @@ export class Variables {
     for (const variable of dashboard.templating?.list ?? []) {
       try {
         const options = await this.#options(variable, range);
-        this.#known.set(variable.name, { ...variable, options, value: chosen(variable, options, asked(variable.name)) });
+        this.#known.set(variable.name, {
+          ...variable,
+          options,
+          value: chosen(variable, options, asked(variable.name)),
+        });
       } catch (error) {
         this.#known.set(variable.name, { ...variable, options: [], value: [] });
         troubles.push(`variable ${variable.name}: ${error.message}`);
@@ -27,7 +31,9 @@ export class Variables {
 
   // Those that a person may choose: hide 2 is hidden, constants have no choice.
   shown() {
-    return [...this.#known.values()].filter((variable) => variable.hide !== 2 && ['query', 'custom', 'interval'].includes(variable.type));
+    return [...this.#known.values()].filter(
+      (variable) => variable.hide !== 2 && ['query', 'custom', 'interval'].includes(variable.type),
+    );
   }
 
   values(name) {
@@ -37,41 +43,60 @@ export class Variables {
   }
 
   query() {
-    return this.shown().flatMap((variable) => variable.value.map((value) => [`var-${variable.name}`, value === ALL ? 'All' : value]));
+    return this.shown().flatMap((variable) =>
+      variable.value.map((value) => [`var-${variable.name}`, value === ALL ? 'All' : value]),
+    );
   }
 
   // `own` wins over the dashboard's: { name: text }. mode: "query" (PromQL) | "text" | "address"
   replace(text, own = {}, mode = 'text') {
-    return String(text ?? '').replace(PATTERN, (match, braced, _path, bracedForm, squared, squaredForm, plain) => {
-      const name = braced ?? squared ?? plain;
-      const form = bracedForm ?? squaredForm ?? mode;
-      if (name in own) return mode === 'address' ? encodeURIComponent(own[name]) : String(own[name]);
-      if (name === '__all_variables') return new URLSearchParams(this.query()).toString();
-      if (name === '__url_time_range') return new URLSearchParams([...new URLSearchParams(location.search)].filter(([key]) => key === 'from' || key === 'to')).toString();
-      const variable = this.#known.get(name);
-      return variable ? this.#formed(variable, form) : match;
-    });
+    return String(text ?? '').replace(
+      PATTERN,
+      (match, braced, _path, bracedForm, squared, squaredForm, plain) => {
+        const name = braced ?? squared ?? plain;
+        const form = bracedForm ?? squaredForm ?? mode;
+        if (name in own) return mode === 'address' ? encodeURIComponent(own[name]) : String(own[name]);
+        if (name === '__all_variables') return new URLSearchParams(this.query()).toString();
+        if (name === '__url_time_range')
+          return new URLSearchParams(
+            [...new URLSearchParams(location.search)].filter(([key]) => key === 'from' || key === 'to'),
+          ).toString();
+        const variable = this.#known.get(name);
+        return variable ? this.#formed(variable, form) : match;
+      },
+    );
   }
 
   #formed(variable, form) {
     const all = variable.value.includes(ALL);
     const values = this.values(variable.name);
-    if (form === 'text') return all ? 'All' : values.map((value) => variable.options.find((option) => option.value === value)?.text ?? value).join(' + ');
-    if (form === 'queryparam') return variable.value.map((value) => `var-${variable.name}=${encodeURIComponent(value === ALL ? 'All' : value)}`).join('&');
+    if (form === 'text')
+      return all
+        ? 'All'
+        : values
+            .map((value) => variable.options.find((option) => option.value === value)?.text ?? value)
+            .join(' + ');
+    if (form === 'queryparam')
+      return variable.value
+        .map((value) => `var-${variable.name}=${encodeURIComponent(value === ALL ? 'All' : value)}`)
+        .join('&');
     if (all && variable.allValue) return variable.allValue;
     if (form === 'raw' || form === 'csv') return values.join(',');
     if (form === 'pipe') return values.join('|');
     if (form === 'percentencode') return encodeURIComponent(values.join(','));
     if (form === 'address') return asAddress(values.join(','));
-    if (!variable.multi && !variable.includeAll) return form === 'regex' ? forRegex(values[0] ?? '') : inQuotes(values[0] ?? '');
+    if (!variable.multi && !variable.includeAll)
+      return form === 'regex' ? forRegex(values[0] ?? '') : inQuotes(values[0] ?? '');
     const parts = values.map((value) => (form === 'regex' ? forRegex(value) : inQuotes(forRegex(value))));
     return parts.length === 1 ? parts[0] : `(${parts.join('|')})`;
   }
 
   async #options(variable, range) {
     if (variable.type === 'query') return this.#queried(variable, range);
-    if (variable.type === 'constant' || variable.type === 'textbox') return [option(String(variable.query ?? variable.current?.value ?? ''))];
-    if (variable.type === 'custom' || variable.type === 'interval') return customOptions(String(variable.query ?? ''));
+    if (variable.type === 'constant' || variable.type === 'textbox')
+      return [option(String(variable.query ?? variable.current?.value ?? ''))];
+    if (variable.type === 'custom' || variable.type === 'interval')
+      return customOptions(String(variable.query ?? ''));
     if (variable.type === 'datasource') return [option('prometheus')];
     throw new Error(`its kind "${variable.type}" is not known here`);
   }
@@ -81,7 +106,8 @@ export class Variables {
     const query = this.replace(text ?? variable.definition, {}, 'query').trim();
     const found = /^(label_values|query_result)\((.*)\)$/s.exec(query);
     if (!found) throw new Error(`its query is not known here: ${query}`);
-    const texts = found[1] === 'label_values' ? await labelValues(found[2], range) : await queryResult(found[2], range);
+    const texts =
+      found[1] === 'label_values' ? await labelValues(found[2], range) : await queryResult(found[2], range);
     return sorted(unique(matching(texts, variable.regex)), variable.sort ?? 0);
   }
 }
@@ -92,17 +118,24 @@ const option = (text, value = text) => ({ text, value });
 const asAddress = (value) => (/^https?:\/\//.test(value) ? value : encodeURIComponent(value));
 
 function chosen(variable, options, asked) {
-  const known = (value) => (value === ALL && variable.includeAll) || options.some((one) => one.value === value);
-  const wanted = (asked.length ? asked : list(variable.current?.value).map(String)).map((value) => (value === 'All' ? ALL : value));
+  const known = (value) =>
+    (value === ALL && variable.includeAll) || options.some((one) => one.value === value);
+  const wanted = (asked.length ? asked : list(variable.current?.value).map(String)).map((value) =>
+    value === 'All' ? ALL : value,
+  );
   const possible = wanted.filter((value) => known(value));
   if (possible.length) return variable.multi ? possible : possible.slice(0, 1);
-  if (options.length) return variable.includeAll && !asked.length && !wanted.length ? [ALL] : [options[0].value];
+  if (options.length)
+    return variable.includeAll && !asked.length && !wanted.length ? [ALL] : [options[0].value];
   return [];
 }
 
 function customOptions(query) {
   return query.split(/(?<!\\),/).map((part) => {
-    const [text, value = text] = part.replaceAll('\\,', ',').split(' : ').map((side) => side.trim());
+    const [text, value = text] = part
+      .replaceAll('\\,', ',')
+      .split(' : ')
+      .map((side) => side.trim());
     return option(text, value);
   });
 }
@@ -116,7 +149,9 @@ function labelValues(inside, range) {
 async function queryResult(inside, range) {
   const found = await askInstant(inside, range.end);
   return found.map(({ metric: { __name__: name = '', ...labels }, values }) => {
-    const said = Object.entries(labels).map(([key, value]) => `${key}="${value}"`).join(',');
+    const said = Object.entries(labels)
+      .map(([key, value]) => `${key}="${value}"`)
+      .join(',');
     return `${name}{${said}} ${values[0][1]} ${values[0][0] * 1000}`;
   });
 }
@@ -125,10 +160,13 @@ function matching(texts, regex) {
   if (!regex) return texts.map((text) => option(text));
   const [, body, flags = ''] = /^\/(.*)\/(\w*)$/s.exec(regex) ?? [null, regex];
   const pattern = new RegExp(body, flags.replace('g', ''));
-  return texts.map((text) => pattern.exec(text)).filter(Boolean).map((found) => {
-    const value = found.groups?.value ?? found.groups?.text ?? found[1] ?? found[0];
-    return option(found.groups?.text ?? value, value);
-  });
+  return texts
+    .map((text) => pattern.exec(text))
+    .filter(Boolean)
+    .map((found) => {
+      const value = found.groups?.value ?? found.groups?.text ?? found[1] ?? found[0];
+      return option(found.groups?.text ?? value, value);
+    });
 }
 
 function unique(options) {

@@ -5,7 +5,9 @@ import { color, withAlpha } from '../colors.js';
 import { clip } from './limits.js';
 
 export async function findAnnotations(dashboard, context) {
-  const wanted = (dashboard.annotations?.list ?? []).filter((one) => one.enable !== false && !one.builtIn && annotationQuery(one));
+  const wanted = (dashboard.annotations?.list ?? []).filter(
+    (one) => one.enable !== false && !one.builtIn && annotationQuery(one),
+  );
   const found = await Promise.all(wanted.map((one) => findOne(one, context)));
   return found.flat();
 }
@@ -28,7 +30,8 @@ async function findOne(one, { range, scrape, variables }) {
 }
 
 const isTime = (one) => one.useValueForTime === true || one.useValueForTime === 'on';
-const filled = (form, metric) => (form ?? '').replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => metric[label] ?? '');
+const filled = (form, metric) =>
+  (form ?? '').replace(/\{\{\s*(.+?)\s*\}\}/g, (_, label) => metric[label] ?? '');
 
 // The values are times in milliseconds.
 function momentsOf(values, range) {

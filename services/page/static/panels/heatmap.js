@@ -6,15 +6,28 @@ import { clock } from '../time.js';
 import { timeGrid } from './timegrid.js';
 
 export function drawHeatmap(panel, frames, context) {
-  const { color: scheme = {}, cellValues = {}, yAxis = {}, filterValues, legend: { show = true } = {} } = panel.options ?? {};
+  const {
+    color: scheme = {},
+    cellValues = {},
+    yAxis = {},
+    filterValues,
+    legend: { show = true } = {},
+  } = panel.options ?? {};
   const rows = asBuckets(frames, panel, yAxis) ?? frames.map(rowOf);
   const least = filterValues?.le ?? 1e-9; // Grafana leaves out what is not above it
-  for (const row of rows) row.values = row.values.map((value) => (value !== null && value > least ? value : null));
+  for (const row of rows)
+    row.values = row.values.map((value) => (value !== null && value > least ? value : null));
   const used = withoutEmptyEnds(rows, panel);
   const cells = used.flatMap(({ values }) => values).filter(Number.isFinite);
   if (!cells.length) return null;
   const unit = cellValues.unit ?? panel.fieldConfig?.defaults?.unit;
-  const scale = { ...scheme, low: scheme.min ?? Math.min(...cells), high: scheme.max ?? Math.max(...cells), unit, decimals: cellValues.decimals };
+  const scale = {
+    ...scheme,
+    low: scheme.min ?? Math.min(...cells),
+    high: scheme.max ?? Math.max(...cells),
+    unit,
+    decimals: cellValues.decimals,
+  };
   const ordered = yAxis.reverse ? used : [...used].reverse(); // Grafana's first row is the lowest
   const drawn = ordered.map((row) => ({ name: row.name, track: track(row, scale, context.range) }));
   return [timeGrid(drawn, context.range, context.width), show ? legend(scale) : null];
@@ -41,20 +54,34 @@ function asBuckets(frames, panel, { unit, decimals }) {
   const sorted = frames.filter((frame) => frame.fields[1].labels?.le).sort((a, b) => edge(a) - edge(b));
   return sorted.map((frame, i) => {
     const below = sorted[i - 1]?.fields[1].values;
-    const values = frame.fields[1].values.map((value, at) => (value === null ? null : value - (below?.[at] ?? 0)));
-    return { ...rowOf(frame), name: Number.isFinite(edge(frame)) ? `to ${format(edge(frame), unit, decimals)}` : 'more', values };
+    const values = frame.fields[1].values.map((value, at) =>
+      value === null ? null : value - (below?.[at] ?? 0),
+    );
+    return {
+      ...rowOf(frame),
+      name: Number.isFinite(edge(frame)) ? `to ${format(edge(frame), unit, decimals)}` : 'more',
+      values,
+    };
   });
 }
 
 function track({ name, times, values, step }, scale, range) {
-  const canvas = element('canvas', { class: 'cells', width: Math.max(times.length, 1), height: 1, role: 'img', 'aria-label': `${name}: newest ${format(values.findLast(Number.isFinite) ?? null, scale.unit, scale.decimals)}` });
+  const canvas = element('canvas', {
+    class: 'cells',
+    width: Math.max(times.length, 1),
+    height: 1,
+    role: 'img',
+    'aria-label': `${name}: newest ${format(values.findLast(Number.isFinite) ?? null, scale.unit, scale.decimals)}`,
+  });
   const pen = canvas.getContext('2d');
   values.forEach((value, i) => {
     if (!Number.isFinite(value)) return;
     pen.fillStyle = toneOf(value, scale);
     pen.fillRect(i, 0, 1, 1);
   });
-  const [left, right] = [times[0], times.at(-1) + step].map((at) => ((at - range.start) / (range.end - range.start)) * 100);
+  const [left, right] = [times[0], times.at(-1) + step].map(
+    (at) => ((at - range.start) / (range.end - range.start)) * 100,
+  );
   Object.assign(canvas.style, { left: `${left}%`, width: `${right - left}%` });
   canvas.addEventListener('mousemove', (event) => {
     const at = Math.min(times.length - 1, Math.floor((event.offsetX / canvas.clientWidth) * times.length));
@@ -70,7 +97,15 @@ function toneOf(value, { low, high, scheme, mode, fill, reverse, exponent = 0.5 
 }
 
 function legend(scale) {
-  const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => toneOf(scale.low + share * (scale.high - scale.low), scale));
+  const stops = [0, 0.25, 0.5, 0.75, 1].map((share) =>
+    toneOf(scale.low + share * (scale.high - scale.low), scale),
+  );
   const say = (value) => format(value, scale.unit, scale.decimals);
-  return element('p', { class: 'scale' }, say(scale.low), element('i', { style: { background: `linear-gradient(to right, ${stops.join(', ')})` } }), say(scale.high));
+  return element(
+    'p',
+    { class: 'scale' },
+    say(scale.low),
+    element('i', { style: { background: `linear-gradient(to right, ${stops.join(', ')})` } }),
+    say(scale.high),
+  );
 }

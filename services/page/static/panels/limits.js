@@ -12,14 +12,17 @@ export function drawLimits(plot, fields) {
     if (mode === 'off' || done.has(key)) continue;
     done.add(key);
     if (mode.includes('area')) drawAreas(plot, scaleOf(field), steps);
-    if (mode.includes('line') || mode.includes('dashed')) drawLines(plot, scaleOf(field), steps, mode.includes('dashed'));
+    if (mode.includes('line') || mode.includes('dashed'))
+      drawLines(plot, scaleOf(field), steps, mode.includes('dashed'));
   }
 }
 
 function drawLines({ ctx, bbox, valToPos }, scale, steps, dashed) {
   ctx.save();
   clip(ctx, bbox);
-  for (const step of steps.filter(({ value, color: name }) => Number.isFinite(value) && name !== 'transparent')) {
+  for (const step of steps.filter(
+    ({ value, color: name }) => Number.isFinite(value) && name !== 'transparent',
+  )) {
     const y = Math.round(valToPos(step.value, scale, true));
     ctx.beginPath();
     ctx.strokeStyle = color(step.color);

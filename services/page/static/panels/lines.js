@@ -5,19 +5,39 @@ import { withAlpha } from '../colors.js';
 import { scaleOf } from './axes.js';
 
 export function seriesOf(field) {
-  const { drawStyle = 'line', lineWidth = 1, fillOpacity = 0, lineInterpolation = 'linear', lineStyle, spanNulls = false, showPoints = 'auto', pointSize = 5, hideFrom } = field.config.custom;
+  const {
+    drawStyle = 'line',
+    lineWidth = 1,
+    fillOpacity = 0,
+    lineInterpolation = 'linear',
+    lineStyle,
+    spanNulls = false,
+    showPoints = 'auto',
+    pointSize = 5,
+    hideFrom,
+  } = field.config.custom;
   const stroke = lineColor(field);
   return {
     label: field.display,
     scale: scaleOf(field),
     show: !hideFrom?.viz,
     stroke,
-    width: drawStyle === 'points' ? 0 : Math.max(lineWidth, drawStyle === 'line' && lineWidth ? 1.25 : lineWidth),
+    width:
+      drawStyle === 'points' ? 0 : Math.max(lineWidth, drawStyle === 'line' && lineWidth ? 1.25 : lineWidth),
     fill: fillOpacity ? withAlpha(stroke, fillOpacity / 100) : undefined,
-    dash: lineStyle?.fill === 'dash' ? lineStyle.dash ?? [8, 6] : lineStyle?.fill === 'dot' ? [1, 5] : undefined,
+    dash:
+      lineStyle?.fill === 'dash'
+        ? (lineStyle.dash ?? [8, 6])
+        : lineStyle?.fill === 'dot'
+          ? [1, 5]
+          : undefined,
     paths: pathsOf(drawStyle, lineInterpolation),
     spanGaps: Boolean(spanNulls),
-    points: { show: drawStyle === 'points' || showPoints === 'always' ? true : showPoints === 'never' ? false : undefined, size: pointSize },
+    points: {
+      show:
+        drawStyle === 'points' || showPoints === 'always' ? true : showPoints === 'never' ? false : undefined,
+      size: pointSize,
+    },
   };
 }
 
@@ -36,7 +56,7 @@ export function stacked(fields, values) {
     const group = stackOf(fields[i]);
     if (!group) return own;
     const below = tops.get(group);
-    const sum = own.map((value, at) => (value === null ? below?.[at] ?? null : value + (below?.[at] ?? 0)));
+    const sum = own.map((value, at) => (value === null ? (below?.[at] ?? null) : value + (below?.[at] ?? 0)));
     tops.set(group, sum);
     return sum;
   });
@@ -56,7 +76,11 @@ export function bandsOf(fields) {
     if (group && last.has(group)) bands.push({ series: [i + 1, last.get(group) + 1] });
     if (group) last.set(group, i);
     const other = fields.findIndex((one) => one.display === field.config.custom.fillBelowTo);
-    if (other >= 0) bands.push({ series: [i + 1, other + 1], fill: withAlpha(lineColor(field), (field.config.custom.fillOpacity || 12) / 100) });
+    if (other >= 0)
+      bands.push({
+        series: [i + 1, other + 1],
+        fill: withAlpha(lineColor(field), (field.config.custom.fillOpacity || 12) / 100),
+      });
   });
   return bands;
 }

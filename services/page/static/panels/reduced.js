@@ -2,11 +2,25 @@
 import { asRegex, reduce } from '../fields.js';
 
 export function reducedValues(panel, frames) {
-  const { calcs = ['lastNotNull'], values = false, limit = 100, fields: wanted = '' } = panel.options?.reduceOptions ?? {};
+  const {
+    calcs = ['lastNotNull'],
+    values = false,
+    limit = 100,
+    fields: wanted = '',
+  } = panel.options?.reduceOptions ?? {};
   return frames.flatMap((frame) => {
     const fields = frame.fields.filter((field) => isWanted(field, wanted));
-    if (values) return fields.flatMap((field) => field.values.slice(0, limit).map((value, row) => ({ field, value, name: rowName(frame, field, row) })));
-    return fields.map((field) => ({ field, value: reduce(field.values, calcs[0] ?? 'lastNotNull'), name: field.display }));
+    if (values)
+      return fields.flatMap((field) =>
+        field.values
+          .slice(0, limit)
+          .map((value, row) => ({ field, value, name: rowName(frame, field, row) })),
+      );
+    return fields.map((field) => ({
+      field,
+      value: reduce(field.values, calcs[0] ?? 'lastNotNull'),
+      name: field.display,
+    }));
   });
 }
 

@@ -8,7 +8,11 @@ export function drawStat(panel, frames, context) {
   const found = reducedValues(panel, frames);
   if (!found.length) return null;
   const tiles = found.map((one) => tile(one, panel.options ?? {}, found.length, context));
-  return element('div', { class: `stats${panel.options?.orientation === 'horizontal' ? ' stacked' : ''}` }, tiles);
+  return element(
+    'div',
+    { class: `stats${panel.options?.orientation === 'horizontal' ? ' stacked' : ''}` },
+    tiles,
+  );
 }
 
 function tile({ field, value, name }, options, count, context) {
@@ -18,10 +22,25 @@ function tile({ field, value, name }, options, count, context) {
   const withName = textMode === 'value_and_name' || textMode === 'name' || (textMode === 'auto' && count > 1);
   const address = (field.config.links ?? [])[0]?.url;
   const words = textMode === 'name' ? name : text;
-  const label = textMode !== 'none' && element('span', { class: 'value', style: { color: onGround || colorMode === 'none' ? '' : inkColor(tone), '--characters': Math.max(4, words.length) } }, words);
+  const label =
+    textMode !== 'none' &&
+    element(
+      'span',
+      {
+        class: 'value',
+        style: {
+          color: onGround || colorMode === 'none' ? '' : inkColor(tone),
+          '--characters': Math.max(4, words.length),
+        },
+      },
+      words,
+    );
   return element(
     'div',
-    { class: `stat${onGround ? ' filled' : ''}`, style: onGround ? { background: withAlpha(color(tone), 0.28), borderColor: color(tone) } : {} },
+    {
+      class: `stat${onGround ? ' filled' : ''}`,
+      style: onGround ? { background: withAlpha(color(tone), 0.28), borderColor: color(tone) } : {},
+    },
     graphMode === 'area' && field.values.length > 2 ? spark(field.values, color(tone)) : null,
     withName && textMode !== 'name' ? element('span', { class: 'name' }, name) : null,
     label ? (address ? context.link(address, field, value, label) : label) : null,

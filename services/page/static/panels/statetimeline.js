@@ -6,10 +6,18 @@ import { clock } from '../time.js';
 import { timeGrid } from './timegrid.js';
 
 export function drawStateTimeline(panel, frames, context) {
-  const fields = frames.flatMap((frame) => frame.fields.filter((field) => field.type !== 'time').map((field) => ({ field, frame })));
+  const fields = frames.flatMap((frame) =>
+    frame.fields.filter((field) => field.type !== 'time').map((field) => ({ field, frame })),
+  );
   if (!fields.length) return null;
-  const rows = fields.map(({ field, frame }) => ({ name: field.display, track: track(field, frame, context.range, panel.options ?? {}) }));
-  return [timeGrid(rows, context.range, context.width), panel.options?.legend?.showLegend === false ? null : legend(fields)];
+  const rows = fields.map(({ field, frame }) => ({
+    name: field.display,
+    track: track(field, frame, context.range, panel.options ?? {}),
+  }));
+  return [
+    timeGrid(rows, context.range, context.width),
+    panel.options?.legend?.showLegend === false ? null : legend(fields),
+  ];
 }
 
 function track(field, frame, range, options) {
@@ -24,7 +32,11 @@ function track(field, frame, range, options) {
       {
         class: 'block',
         title: `${field.display}: ${said.text}\n${clock(from)} to ${clock(to)}`,
-        style: { left: `${(left * 100).toFixed(3)}%`, width: `${((right - left) * 100).toFixed(3)}%`, background: withAlpha(color(said.color), opacity) },
+        style: {
+          left: `${(left * 100).toFixed(3)}%`,
+          width: `${((right - left) * 100).toFixed(3)}%`,
+          background: withAlpha(color(said.color), opacity),
+        },
       },
       options.showValue !== 'never' && right - left > 0.05 && value !== null ? said.text : '',
     );
@@ -35,7 +47,8 @@ function track(field, frame, range, options) {
 // Without colours of their own, numbers have one each: the same number, the same colour in every row.
 function stateOf(value, field) {
   const said = shown(value, field);
-  const plain = !said.mapped && (field.config.color?.mode ?? '').startsWith('palette') && Number.isFinite(value);
+  const plain =
+    !said.mapped && (field.config.color?.mode ?? '').startsWith('palette') && Number.isFinite(value);
   return plain ? { ...said, color: paletteColor(Math.abs(Math.round(value))) } : said;
 }
 
@@ -47,7 +60,8 @@ function blocksOf(times, field, step) {
     if (value === null || value === undefined) return;
     const said = stateOf(value, field);
     const last = blocks.at(-1);
-    if (last && last.said.text === said.text && last.said.color === said.color && from - last.to < step * 0.5) last.to = from + step;
+    if (last && last.said.text === said.text && last.said.color === said.color && from - last.to < step * 0.5)
+      last.to = from + step;
     else blocks.push({ from, to: from + step, said, value });
   });
   return blocks;
@@ -62,6 +76,8 @@ function legend(fields) {
       if (said.mapped) seen.set(said.text, said.color);
     }
   }
-  const items = [...seen].map(([text, tone]) => element('li', {}, element('i', { style: { background: color(tone) } }), text));
+  const items = [...seen].map(([text, tone]) =>
+    element('li', {}, element('i', { style: { background: color(tone) } }), text),
+  );
   return items.length ? element('ul', { class: 'legend list' }, items) : null;
 }

@@ -8,7 +8,12 @@ export function drawText(panel, _frames, { variables }) {
   const walker = document.createTreeWalker(parsed, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) walker.currentNode.data = variables.replace(walker.currentNode.data);
   for (const anchor of parsed.querySelectorAll('a[href]')) {
-    const address = anchor.getAttribute('href').replaceAll('%7B', '{').replaceAll('%7D', '}').replaceAll('%5B', '[').replaceAll('%5D', ']');
+    const address = anchor
+      .getAttribute('href')
+      .replaceAll('%7B', '{')
+      .replaceAll('%7D', '}')
+      .replaceAll('%5B', '[')
+      .replaceAll('%5D', ']');
     const filled = safeAddress(variables.replace(address, {}, 'address'));
     if (filled) anchor.setAttribute('href', filled);
     else anchor.removeAttribute('href');

@@ -4,7 +4,9 @@ import { ticks } from '../time.js';
 
 export function timeGrid(rows, range, width) {
   const share = (seconds) => `${(((seconds - range.start) / (range.end - range.start)) * 100).toFixed(3)}%`;
-  const axis = ticks(range, Math.max(2, width / 110)).map(({ at, text }) => element('span', { style: { left: share(at) } }, text));
+  const axis = ticks(range, Math.max(2, width / 110)).map(({ at, text }) =>
+    element('span', { style: { left: share(at) } }, text),
+  );
   return element(
     'div',
     { class: 'timegrid', style: { maxHeight: `${rows.length * 38 + 24}px` } },

@@ -9,9 +9,13 @@ import { bandsOf, seriesOf, stacked } from './lines.js';
 import { tooltip } from './tooltip.js';
 
 export function drawTimeseries(panel, frames, context) {
-  const lines = frames.flatMap((frame) => frame.fields.filter((field) => field.type === 'number').map((field) => ({ frame, field })));
+  const lines = frames.flatMap((frame) =>
+    frame.fields.filter((field) => field.type === 'number').map((field) => ({ frame, field })),
+  );
   if (!lines.some(({ field }) => field.values.some(Number.isFinite))) return null;
-  const [times, ...values] = uPlot.join(lines.map(({ frame, field }) => [frame.fields[0].values, field.values.map(finite)]));
+  const [times, ...values] = uPlot.join(
+    lines.map(({ frame, field }) => [frame.fields[0].values, field.values.map(finite)]),
+  );
   const fields = lines.map(({ field }) => field);
   const drawn = stacked(fields, values);
   const place = element('div', { class: 'plot' });
@@ -25,7 +29,12 @@ export function drawTimeseries(panel, frames, context) {
     axes: axesOf(fields, context.width),
     series: [{}, ...fields.map(seriesOf)],
     bands: bandsOf(fields),
-    cursor: { sync: { key: 'relay', setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, y: false },
+    cursor: {
+      sync: { key: 'relay', setSeries: false },
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 6 },
+      y: false,
+    },
     hooks: {
       drawClear: [(plot) => drawLimits(plot, fields)],
       draw: [(plot) => drawAnnotations(plot, context.annotations)],
@@ -35,8 +44,13 @@ export function drawTimeseries(panel, frames, context) {
   };
   return {
     elements: [place, legend?.box],
-    mounted() { // sizes are known once the elements are in the page
-      const plot = new uPlot({ ...options, height: Math.max(60, place.clientHeight) }, [times, ...drawn], place);
+    mounted() {
+      // sizes are known once the elements are in the page
+      const plot = new uPlot(
+        { ...options, height: Math.max(60, place.clientHeight) },
+        [times, ...drawn],
+        place,
+      );
       legend?.steer((index, show) => plot.setSeries(index + 1, { show }));
       return () => plot.destroy();
     },
