@@ -22,11 +22,14 @@ from grafana.states import BAD, GATES, LATE, OK, PAUSED, SERVED, SERVES, SERVING
 
 FIRING = 'ALERTS{alertstate="firing",model=~"$model|"'
 GATE = 'relay_model_gate_passed{{model="$model",alias="{alias}"}}'
-RETRAIN = (
-    f'max({OK} * (relay_retrain_budget_left{{model="$model"}} >= bool 0)'
-    f' or {WAITING} * (relay_retrain_cooldown_left_seconds{{model="$model"}} > bool 0)'
-    f' or {PAUSED} * relay_retrain_requested{{model="$model"}}'
-    f' or {BAD} * (relay_retrain_budget_left{{model="$model"}} == bool 0))'
+BUDGET = 'relay_retrain_budget_left{model="$model"}'
+RETRAIN = "max({})".format(
+    states.first_of(
+        (f"{BUDGET} == 0", BAD),
+        ('relay_retrain_requested{model="$model"} == 1', PAUSED),
+        ('relay_retrain_cooldown_left_seconds{model="$model"} > 0', WAITING),
+        (BUDGET, OK),
+    )
 )
 TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, act_now=BAD)
 RETRAINS = states.texts(ready=OK, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD)
@@ -37,8 +40,7 @@ def lap() -> Dashboard:
     return board(
         "relay-lap",
         "The lap",
-        "Is the loop turning? Data, train, gate, serve, drift, retrain: each with its state and "
-        "age.",
+        "Is the loop turning? Data, train, gate, serve, drift, retrain, with state and age.",
         shelf(4, (6, _turning()), (5, _champion()), (5, _worth()), (4, _asked()), (4, _left())),
         shelf(3, *((4, stage) for stage in _stages()), title="Where it stands"),
         shelf(3, *((4, age) for age in _ages())),
@@ -49,13 +51,12 @@ def lap() -> Dashboard:
 
 def _turning() -> Panel:
     pages, tickets = (f'count({FIRING},severity="{name}"}})' for name in ("page", "ticket"))
-    paused = f'(max(relay_dag_paused{{model="$model"}}) == 1) * {PAUSED}'
-    verdict = f"{pages} * 0 + {BAD} or {tickets} * 0 + {LATE} or {paused} or vector({OK})"
+    paused = 'max(relay_dag_paused{model="$model"}) == 1'
+    verdict = states.first_of((pages, BAD), (tickets, LATE), (paused, PAUSED), ("vector(0)", OK))
     return state(
         "Is the loop turning?",
-        "Act now: an alert that pages is firing; needs a look: one that makes a ticket; both "
-        "stand in "
-        "the list below, each with its runbook. Paused: somebody has paused a DAG in Airflow.",
+        "Act now: an alert that pages is firing; needs a look: one that makes a ticket. Both stand "
+        "in the list below, each with its runbook. Paused: somebody has paused a DAG in Airflow.",
         now(verdict),
         TURNING,
         link=("alerts", "${page}/alerts"),

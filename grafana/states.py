@@ -63,8 +63,6 @@ GATES: Texts = {1: ("passed", "green"), 0: ("held back", "yellow")}
 
 SERVED = 'relay_serving_served_version{role="champion",model="$model"}'
 WANTED = 'relay_serving_wanted_version{role="champion",model="$model"}'
-# Does serving have the champion that the registry wants?
-SERVING = f"max({OK} + {LATE - OK} * ({SERVED} != bool {WANTED}) or {BAD} * ({SERVED} == bool 0))"
 
 
 def coded(metric: str, selector: str, label: str, codes: Mapping[str, int]) -> str:
@@ -85,7 +83,18 @@ def run_state(dag: str) -> str:
     return f'max({last} or {PAUSED} * relay_dag_paused{{dag="{dag}"}} or {late})'
 
 
+def first_of(*cases: tuple[str, int]) -> str:
+    """Give the number of the first case that holds: a case is a comparison, and its state."""
+    return " or ".join(f"({holds}) * 0 + {code}" for holds, code in cases)
+
+
 def worst_verdict(selector: str, by: str = "") -> str:
     """Say the worst verdict of the checks that are selected."""
     verdicts = coded("relay_check_verdict", selector, "verdict", VERDICTS)
     return f"max {by}({verdicts})"
+
+
+# Does serving have the champion that the registry wants?
+SERVING = "max({})".format(
+    first_of((f"{SERVED} == 0", BAD), (f"{SERVED} != {WANTED}", LATE), (SERVED, OK))
+)
