@@ -24,7 +24,14 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana.panels import PROMETHEUS, Panel, outward
 
-UIS = ("page", "airflow", "mlflow", "evidently", "prometheus", "alertmanager")
+UIS = {
+    "page": "Page",
+    "airflow": "Airflow",
+    "mlflow": "MLflow",
+    "evidently": "Evidently",
+    "prometheus": "Prometheus",
+    "alertmanager": "Alertmanager",
+}
 TAG = "relay"
 CREATED = 'relay_model_version_created_timestamp_seconds{model="$model",alias="champion"}'
 # What is champion now and was not in the ten minutes before: the minute in which it became one.
@@ -95,7 +102,7 @@ def _variable(name: str, query: str) -> QueryVariable:
 
 def _links() -> list[Builder[model.DashboardLink]]:
     others = DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags([TAG])
-    uis = [outward(name.capitalize(), f"${{{name}}}").target_blank(True) for name in UIS]
+    uis = [outward(title, f"${{{name}}}").target_blank(True) for name, title in UIS.items()]
     return [others.as_dropdown(True).include_vars(True).keep_time(True), *uis]
 
 

@@ -83,11 +83,10 @@ def _worth() -> Panel:
         "Live log loss, of its limit",
         "Above 100 % the model is worth less than always saying the base rate. None: labels are "
         "missing; look at the label lag.",
-        query(f"{score} / {limit}"),
+        now(f"{score} / {limit}"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
         decimals=0,
-        spark=True,
         link=("model", "/d/relay-model?var-model=$model"),
     )
 
@@ -97,11 +96,10 @@ def _asked() -> Panel:
         "Answers a second",
         "Rows that the champion or a canary answered. None for long: nobody asks, or nobody is "
         "answered.",
-        query(
+        now(
             'sum(rate(relay_serving_predictions_total{model="$model",role!="shadow"}[$__rate_interval]))'
         ),
         decimals=1,
-        spark=True,
         link=("serving", "/d/relay-serving?var-model=$model"),
     )
 

@@ -75,11 +75,10 @@ def _lag() -> Panel:
         "Label lag, of its limit",
         "How far labels are behind the answers. Above 100 %: ask whoever delivers them; until then "
         "only the estimate says what the answers are worth.",
-        query(f"{lag} / {limit}"),
+        now(f"{lag} / {limit}"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
         decimals=0,
-        spark=True,
         empty="no labels",
     )
 

@@ -1,7 +1,8 @@
 """What a panel shows in, a panel of Grafana's Foundation SDK out: one small function a kind.
 
 Every panel has a description that says what to do when it looks bad. A colour means a share of the
-policy's limit or a state, never a number of ours; a series named `limit` is drawn dashed and red.
+policy's limit or a state; a series named `limit` is drawn dashed and red. Numbers and states are
+asked for now, and never the last that there was: a source that is away must not look well.
 Fields: https://grafana.com/docs/grafana/v11.6/panels-visualizations/.
 """
 
@@ -104,17 +105,16 @@ def number(
     unit: str = "short",
     steps: Steps = PLAIN,
     decimals: int | None = None,
-    spark: bool = False,
     empty: str = "none",
     link: tuple[str, str] | None = None,
 ) -> stat.Panel:
-    """A number, or a few; coloured only where there are steps. `empty` is said of no series."""
-    graph = BigValueGraphMode.AREA if spark else BigValueGraphMode.NONE
+    """A number, or a few, of now; coloured only where there are steps. `empty`: of no series."""
     mode = BigValueColorMode.VALUE if steps else BigValueColorMode.NONE
     panel = _framed(stat.Panel(), title, about, targets, link)
-    panel = _stepped(panel, steps).unit(unit).color_mode(mode).graph_mode(graph).no_value(empty)
+    panel = _stepped(panel, steps).unit(unit).color_mode(mode).no_value(empty)
     if any(target.build().legend_format for target in targets):
         panel = panel.text_mode(BigValueTextMode.VALUE_AND_NAME)
+    panel = panel.graph_mode(BigValueGraphMode.NONE)
     return panel if decimals is None else panel.decimals(decimals)
 
 

@@ -49,11 +49,10 @@ def _burn() -> Panel:
         "1 spends just what the policy's serve.availability allows; from 14.4 on it pages. Look "
         "below which "
         "kind of error it is and whether it began with a version: relay rollback takes that back.",
-        query(f"max({FAILING}{{{OF}}}) / {ALLOWED}"),
+        now(f"max({FAILING}{{{OF}}}) / {ALLOWED}"),
         unit="suffix: x",
         steps=((1, "orange"), (14.4, "red")),
         decimals=1,
-        spark=True,
         empty="no requests",
     )
 
@@ -64,11 +63,10 @@ def _p99() -> Panel:
         "Above 100 % more than one request in a hundred is slower than the policy allows. Look "
         "at queue and "
         "batches: a long queue needs replicas, slow batches a smaller model.",
-        query(f"max({SLOWEST}{{{OF}}}) / {LIMIT}"),
+        now(f"max({SLOWEST}{{{OF}}}) / {LIMIT}"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
         decimals=0,
-        spark=True,
         empty="no requests",
     )
 
@@ -79,10 +77,9 @@ def _rate() -> Panel:
         "All protocols. Nothing where there should be something: ask /ready, then look before "
         "serving "
         "(balancer, network).",
-        query(f"sum(rate(relay_serving_requests_total{{{OF}}}[$__rate_interval]))"),
+        now(f"sum(rate(relay_serving_requests_total{{{OF}}}[$__rate_interval]))"),
         unit="reqps",
         decimals=1,
-        spark=True,
     )
 
 

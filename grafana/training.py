@@ -66,7 +66,7 @@ def _age() -> Panel:
         "Champion's age, of its limit",
         "100 % is the policy's max_age_days. Beyond it trigger the train DAG by hand, and ask "
         "why the loop did not.",
-        query(f"(time() - max({CREATED})) / max(relay:max_model_age_seconds{{{OF}}})"),
+        now(f"(time() - max({CREATED})) / max(relay:max_model_age_seconds{{{OF}}})"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
         decimals=1,

@@ -136,6 +136,15 @@ def test_a_panel_is_of_a_known_kind_says_what_to_do_and_asks_the_one_source(
 
 
 @pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: str(board["uid"]))
+def test_numbers_are_asked_for_now_so_that_nothing_old_looks_fresh(board: dict[str, Any]) -> None:
+    for panel in panels(board):
+        over_time = panel["type"] in {"timeseries", "state-timeline", "heatmap"}
+        for target in panel["targets"]:
+            asked = (target.get("range", False), target.get("instant", False))
+            assert asked == (over_time, not over_time), panel["title"]
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: str(board["uid"]))
 def test_no_panel_stands_on_another(board: dict[str, Any]) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in board["panels"]:
