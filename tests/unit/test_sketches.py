@@ -33,7 +33,10 @@ from tests.monitor_windows import SCHEMA, answers, sketch
 
 untimed = settings(deadline=None, max_examples=50)  # what a busy machine takes is no fault
 VALUES = st.lists(
-    st.one_of(st.floats(-1e6, 1e6), st.sampled_from([float("nan"), float("inf"), float("-inf")])),
+    st.one_of(
+        st.floats(-1e6, 1e6),
+        st.sampled_from([float("nan"), float("inf"), float("-inf"), -10.0, 10.0]),
+    ),
     max_size=200,
 )
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=5)), max_size=100)
@@ -211,6 +214,19 @@ def test_bins_add_up_to_the_log_loss(said: list[tuple[float, bool]]) -> None:
     losses = ones.loss_if_one.sum() + zeros.loss_if_zero.sum()
     assert losses == pytest.approx(-np.log(right).sum())
     assert found.ones.sum() == truth.sum()
+
+
+def test_outcomes_are_added_up_by_the_day_as_pandas_does() -> None:
+    frame = answers(500)
+    truth, said = frame["label"], frame["probability"].astype("float64")
+    loss = -np.log(np.where(truth == 1, said, 1 - said))
+    days = frame.assign(loss=loss).groupby(frame["event_time"].dt.floor("D"))
+    expected = days.agg(rows=("label", "size"), ones=("label", "sum"), loss=("loss", "sum"))
+    found = sorted(sketch(frame).outcomes.days.items())
+    assert [day for day, _ in found] == [day.timestamp() // 86_400 for day in expected.index]
+    for (_, each), row in zip(found, expected.itertuples(), strict=True):
+        assert (each.rows, each.ones) == (row.rows, row.ones)
+        assert each.loss == pytest.approx(row.loss)
 
 
 def test_probabilities_that_are_none_are_counted_apart() -> None:
