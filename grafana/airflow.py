@@ -29,7 +29,7 @@ def airflow() -> Dashboard:
         "Airflow",
         "Do things run when they should? Components, DAGs and tasks, all models.",
         shelf(6, (4, _errors()), (4, _failed()), (4, _active()), (12, _health())),
-        shelf(10, (14, _runs()), (10, _table()), title="Runs"),
+        shelf(8, (14, _runs()), (10, _table()), title="Runs"),
         shelf(10, (14, _tasks()), (10, _longest()), title="Tasks of the last runs"),
         shelf(7, (12, _heartbeats()), (12, _durations()), title="Over time"),
         model_free=True,
