@@ -293,6 +293,26 @@ def reproduce(
 
 
 @app.command()
+def suggest_limits(
+    model: ModelName,
+    dataset: Annotated[
+        str | None, typer.Option(help="Tag, as flights/v3; default: the champion's own.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="Of a window; default: the newest window's.")
+    ] = None,
+) -> None:
+    """Print limits for the policy's monitor section under which the training data is quiet."""
+    from pipelines.suggest_limits import suggest_limits as suggest
+
+    settings = Settings()
+    found = _asked(
+        lambda: {"yaml": suggest(models.load(model), settings, _tracking(settings), dataset, rows)}
+    )
+    typer.echo(found["yaml"])
+
+
+@app.command()
 def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show the loop in one screen."""
     from pipelines.status import read, render

@@ -1,0 +1,106 @@
+"""The champion's training data in, suggested limits for its policy's `monitor:` section out.
+
+Windows of training time stand for windows to come: each is as long as the monitor's and has as many
+rows as serving really has in one, and is compared twice, with all other days and with the days
+before it. The first says what chance and a changing fortnight do, the second what a trend does.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from monitoring import suggested_limits
+from monitoring.results import read_run
+from monitoring.sketches import WindowSketch, sketch_training
+from pipelines import asking
+from pipelines.exits import NothingToDo, Refused
+from pipelines.models import Model
+from pipelines.settings import Settings
+from pipelines.splits import days_before_newest
+from pipelines.steps.ingest import data_registry
+from pipelines.steps.train import LABEL, PROBABILITY
+from pipelines.tracking import CHAMPION, Tracking
+
+
+def suggest_limits(
+    model: Model, settings: Settings, tracking: Tracking, dataset: str | None, rows: int | None
+) -> str:
+    """Suggest limits, as YAML, from the champion's training data or another dataset version.
+
+    Args:
+        model: whose policy, features and champion.
+        settings: where the data registry and the newest check results are.
+        tracking: the model registry.
+        dataset: a tag, as flights/v3; None: the champion's own.
+        rows: of a window; None: as many as the monitor's newest window had, or all there are.
+
+    Raises:
+        NothingToDo: nobody is champion yet, so no probability can be compared.
+        Refused: the data is too short for two windows, or a check cannot run on it.
+
+    """
+    champion = tracking.aliased(model.name, CHAMPION)
+    if champion is None:
+        raise NothingToDo(f"{model.name} has no champion yet, whose training data could be used")
+    registry = data_registry(settings)
+    version = registry.get(model.name, dataset or champion.tags["relay.dataset"])
+    data = registry.read(version)
+    history = days_before_newest(data[model.policy.data.event_time])
+    data = data[history < model.policy.train.history_days].reset_index(drop=True)
+    data = data.assign(
+        **{
+            LABEL: model.rows.label(data),
+            PROBABILITY: asking.predict(tracking.graph(champion), data),
+        }
+    )
+    count = rows or newest_rows(model, settings)
+    windows = quiet_windows(data, model, count)
+    schema, limits = model.policy.data.features, model.policy.monitor
+    try:
+        found = suggested_limits.suggest(windows, schema, limits)
+    except ValueError as error:
+        raise Refused(f"{version.tag} of {len(data)} rows: {error}") from error
+    days = limits.window_days
+    source = (
+        f"# From {version.tag}, by {champion}: windows of {days} days and "
+        f"{count or 'all their'} rows.\n"
+        f"# A limit is {suggested_limits.MARGIN:g} x the highest score of the quiet windows, and "
+        f"no less than the default.\n# Seasons that this data does not hold are not in it.\n"
+    )
+    return source + suggested_limits.render(found)
+
+
+def newest_rows(model: Model, settings: Settings) -> int | None:
+    """Return how many rows the monitor's newest window had; None where it has not run."""
+    newest = settings.checks / f"{model.name}.json"
+    return read_run(newest).rows if newest.exists() else None
+
+
+def quiet_windows(
+    data: pd.DataFrame, model: Model, rows: int | None
+) -> Iterator[tuple[WindowSketch, WindowSketch]]:
+    """Cut the data into windows, half a window apart, each with its two references.
+
+    A window of more than ``rows`` rows is thinned by chance, the same at every call. Yields nothing
+    where the data is shorter than two windows.
+    """
+    days = model.policy.monitor.window_days
+    age = days_before_newest(data[model.policy.data.event_time])
+    span = int(age.max()) + 1
+    for begin in range(span, days - 1, -max(1, days // 2)):
+        inside = (age < begin) & (age >= begin - days)
+        window = data[inside]
+        if rows is not None and len(window) > rows:
+            window = window.sample(rows, random_state=0)
+        if window.empty:
+            continue
+        current = _sketch(window, model)
+        before = age >= begin
+        for others in (~inside, before):
+            if data.loc[others, model.policy.data.event_time].dt.floor("D").nunique() >= days:
+                yield _sketch(data[others], model), current
+
+
+def _sketch(rows: pd.DataFrame, model: Model) -> WindowSketch:
+    features = model.policy.data.features
+    return sketch_training(rows[[*features, LABEL, PROBABILITY]], features)
