@@ -42,7 +42,6 @@ def _errors() -> Panel:
         "Their DAGs do not run. Airflow's page names file and line.",
         now("max(relay_airflow_import_errors)"),
         steps=ANY_IS_BAD,
-        empty="unknown",
         link=AIRFLOW,
     )
 
@@ -54,7 +53,6 @@ def _failed() -> Panel:
         "failure, too, and is not retried.",
         now('sum(relay_dag_last_run_state{state="failed"})'),
         steps=ANY_IS_BAD,
-        empty="unknown",
         link=AIRFLOW,
     )
 
@@ -64,7 +62,6 @@ def _active() -> Panel:
         "Runs now",
         "Queued for long while nothing runs: the scheduler has no slot, or is not well.",
         now("sum by (state) (relay_dag_runs)", "{{state}}"),
-        empty="unknown",
         link=AIRFLOW,
     )
 

@@ -215,6 +215,7 @@ def _ages() -> Sequence[Panel]:
             now('max(relay_retrain_cooldown_left_seconds{model="$model"})'),
             unit="s",
             decimals=0,
+            empty="none",
         ),
     ]
 

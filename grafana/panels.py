@@ -105,7 +105,7 @@ def number(
     unit: str = "short",
     steps: Steps = PLAIN,
     decimals: int | None = None,
-    empty: str = "none",
+    empty: str = "unknown",
     link: tuple[str, str] | None = None,
 ) -> stat.Panel:
     """A number, or a few, of now; coloured only where there are steps. `empty`: of no series."""
