@@ -27,13 +27,12 @@ def stages_of(model: str, facts: Facts) -> tuple[Stage, ...]:
 
 
 def _data(model: str, facts: Facts) -> Stage:
-    version, rows = (
-        facts.number("dataset_version", dataset=model),
-        facts.number("dataset_rows", dataset=model),
-    )
+    version = facts.number("dataset_version", dataset=model)
+    rows = facts.number("dataset_rows", dataset=model)
+    age = facts.number("dataset_age", dataset=model)
     quarantined = facts.number("quarantined", model=model)
     details = [
-        "new " + ago(facts.number("dataset_age", dataset=model)),
+        f"new {ago(age)}" if age is not None else "",
         count(rows, "row"),
         f"{count(quarantined, 'batch', 'batches')} in quarantine" if quarantined else "",
     ]
@@ -43,10 +42,8 @@ def _data(model: str, facts: Facts) -> Stage:
 
 
 def _train(model: str, facts: Facts) -> Stage:
-    age, seconds = (
-        facts.number("training_age", model=model),
-        facts.number("training_seconds", model=model),
-    )
+    age = facts.number("training_age", model=model)
+    seconds = facts.number("training_seconds", model=model)
     dag = _dag(model, "train", facts)
     value = "training now" if dag == "running" else ago(age)
     details = [f"the last took {span(seconds)}" if seconds is not None else "", _said(dag)]
@@ -87,15 +84,14 @@ def _watch(model: str, facts: Facts) -> Stage:
         return _stage("Watch", "unknown", "results unreadable", [], "/d/relay-model", None)
     if verdicts["unknown"]:
         state = _worst(state, "unknown")
-    return _stage("Watch", state, "looked " + ago(age), details, "/d/relay-model", age)
+    value = "has not looked yet" if age is None else f"looked {ago(age)}"
+    return _stage("Watch", state, value, details, "/d/relay-model", age)
 
 
 def _retrain(model: str, facts: Facts) -> Stage:
-    requested, budget = (
-        facts.number("retrain_requested", model=model),
-        facts.number("budget", model=model),
-    )
-    value = "asked for" if requested else "not needed"
+    requested = facts.number("retrain_requested", model=model)
+    budget = facts.number("budget", model=model)
+    value = {None: "unknown", 0.0: "not needed"}.get(requested, "asked for")
     details = [f"{budget:.0f} more allowed" if budget is not None else ""]
     state: State = "attention" if budget == 0 else "running" if requested else "ok"
     return _stage("Retrain", state, value, details, "/d/relay-lap", requested)
