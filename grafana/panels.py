@@ -200,7 +200,7 @@ def shades(
 ) -> heatmap.Panel:
     """A row a series, over time; green is 0, yellow half of `top`, red `top` and more."""
     colour = heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("RdYlGn")
-    colour = colour.reverse(True).steps(64).min(0).max(top)
+    colour = colour.steps(64).min(0).max(top)  # Grafana turns this scheme round: red is high
     panel = _framed(heatmap.Panel(), title, about, [target], link).color(colour)
     panel = panel.cell_values(heatmap.CellValues().unit(unit)).cell_gap(1).show_legend()
     return panel.filter_values(heatmap.FilterValueRange().le(-1.0))

@@ -1,11 +1,14 @@
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from services.page.app import _routes
 from services.page.markdown import render
 from services.page.runbooks import find_runbook, list_runbooks
 from services.page.settings import PageSettings
+from tests.programs import ROOT
 
 
 def test_html_in_markdown_is_text() -> None:
@@ -51,3 +54,17 @@ def test_what_is_not_given_is_where_it_usually_is(monkeypatch: pytest.MonkeyPatc
     assert settings.page_prometheus_url == "https://prometheus.example/base"
     assert settings.page_host == "127.0.0.1"
     assert settings.checks == Path(".relay/checks")
+
+
+def test_the_docs_list_every_setting_and_no_other() -> None:
+    table = (ROOT / "docs/page.md").read_text().partition("## Settings")[2]
+    ports = {name for name in PageSettings.model_fields if name.endswith("_port")} - {"page_port"}
+    known = {f"RELAY_{name.upper()}" for name in PageSettings.model_fields if name not in ports}
+    assert set(re.findall(r"`(RELAY_[A-Z_]+)`", table)) == known
+
+
+def test_the_docs_list_every_address() -> None:
+    text = (ROOT / "docs/page.md").read_text()
+    for route in _routes(PageSettings()):
+        begin = route.path.partition("{")[0]
+        assert f"`{begin}" in text or f" {begin}" in text, route.path
