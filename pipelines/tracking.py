@@ -266,6 +266,8 @@ class Tracking:
 
     def aliased(self, model: str, alias: str) -> ModelVersion | None:
         """Return the version that an alias points to, or None."""
+        if not self.client.search_registered_models(f"name = '{model}'"):
+            return None  # where it has accounts, MLflow answers 403 about what is not there
         try:
             return self._version(self.client.get_model_version_by_alias(model, alias))
         except RestException as error:

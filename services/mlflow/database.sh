@@ -1,5 +1,5 @@
 #!/bin/sh
-# MLflow's database in, empty or of an older version; the tables of this one out.
+# MLflow's database in, empty or of an older version; the tables of this one out. Those of its accounts
+# the server itself brings up to date.
 set -eu
-mlflow db upgrade "$MLFLOW_BACKEND_STORE_URI"
-python -m mlflow.server.auth db upgrade --url "$MLFLOW_BACKEND_STORE_URI"
+exec mlflow db upgrade "$MLFLOW_BACKEND_STORE_URI"

@@ -1,13 +1,16 @@
 #!/bin/bash
-# An empty PostgreSQL in; a database each for Airflow and MLflow, which only its own user may enter, out.
-# The image runs it once, when it makes the cluster.
+# A running PostgreSQL in; a database each for Airflow and MLflow, which only its own user may enter, out.
+# Done again at every start, so that a first start that was cut off leaves nothing missing.
 set -euo pipefail
 for name in airflow mlflow; do
-  export PASSWORD_FILE=/run/secrets/$name  # read by psql itself: nothing shows in ps
-  psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d postgres -v name="$name" <<'SQL'
+  export PASSWORD_FILE=/run/secrets/$name # read by psql itself: nothing shows in ps
+  psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -v name="$name" <<'SQL'
 \set password `cat "$PASSWORD_FILE"`
-CREATE ROLE :"name" LOGIN PASSWORD :'password';
-CREATE DATABASE :"name" OWNER :"name";
+SELECT format('CREATE ROLE %I LOGIN', :'name')
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
+ALTER ROLE :"name" PASSWORD :'password';
 REVOKE CONNECT ON DATABASE :"name" FROM PUBLIC;
 SQL
 done

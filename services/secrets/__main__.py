@@ -29,7 +29,7 @@ def fernet() -> str:
 
 
 MADE: Mapping[str, Callable[[], str]] = {
-    "postgres-superuser": token,
+    "postgres-postgres": token,
     "postgres-airflow": token,
     "postgres-mlflow": token,
     "airflow-admin": token,
@@ -62,7 +62,8 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "session": made["mlflow-session"],
         "webhooks": made["mlflow-webhooks"],
     }
-    databases = {name: made[f"postgres-{name}"] for name in ("superuser", "airflow", "mlflow")}
+    databases = {name: made[f"postgres-{name}"] for name in ("postgres", "airflow", "mlflow")}
+    databases["pgpass"] = pgpass("postgres", made)
     logins = ("airflow-admin", "mlflow-admin", "grafana-admin", "registry-events")
     return {
         "postgres": (POSTGRES, databases),

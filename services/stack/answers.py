@@ -1,4 +1,4 @@
-"""``answers.py URL``: 0 if a GET of it is answered with 200, else 1; the health check of a container.
+"""``answers.py URL``: 0 if a GET of it is answered with 200, else 1; a container's health check.
 
 The standard library only: it runs every few seconds.
 """

@@ -38,32 +38,31 @@ def main() -> int:
 
 def make(model: str, batches: list[str]) -> None:
     """Bring the batches in, and wait until a model made of them answers."""
-    if not registry_is_empty(model):
+    if has_champion(model):
         say(f"{model} has a champion already")
     else:
         airflow = log_in()
         wait_for(lambda: knows(airflow, f"{model}_train"), f"Airflow to read the DAGs of {model}")
+        known = failed_trainings(airflow, model)  # of an earlier start
         for batch in batches:
             land(model, batch)
             ingest(airflow, model, batch)
             say(f"{batch} is in the data registry")
-        wait_for(lambda: has_champion(airflow, model), "the first champion")
+        wait_for(lambda: is_trained(airflow, model, known), "the first champion")
     wait_for(lambda: is_served(model), f"serving to answer for {model}")
 
 
-def registry_is_empty(model: str) -> bool:
-    """Say whether MLflow knows no champion of the model."""
-    login = ("relay", (SECRETS / "mlflow").read_text(encoding="utf-8"))
+def has_champion(model: str) -> bool:
+    """Say whether MLflow knows a champion of the model."""
     answer = httpx.get(
-        "http://mlflow:5000/api/2.0/mlflow/registered-models/alias",
-        params={"name": model, "alias": "champion"},
-        auth=login,
+        "http://mlflow:5000/api/2.0/mlflow/registered-models/search",
+        params={"filter": f"name = '{model}'"},
+        auth=("relay", (SECRETS / "mlflow").read_text(encoding="utf-8")),
         timeout=30,
     )
-    if answer.status_code in {httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND}:
-        return True
-    answer.raise_for_status()
-    return False
+    found = answer.raise_for_status().json().get("registered_models", [])
+    aliases = [alias["alias"] for each in found for alias in each.get("aliases", [])]
+    return "champion" in aliases
 
 
 def log_in() -> httpx.Client:
@@ -106,14 +105,18 @@ def ingest(airflow: httpx.Client, model: str, batch: str) -> None:
         raise FirstModelError(f"{model}_ingest has failed: see its log in Airflow")
 
 
-def has_champion(airflow: httpx.Client, model: str) -> bool:
-    """Say whether the train DAG has made a champion; raise when a run of it has failed."""
-    if not registry_is_empty(model):
-        return True
-    runs = airflow.get(f"/api/v2/dags/{model}_train/dagRuns").raise_for_status().json()["dag_runs"]
-    if any(run["state"] == "failed" for run in runs):
+def is_trained(airflow: httpx.Client, model: str, known: set[str]) -> bool:
+    """Say whether the train DAG has made a champion; raise when a run of it has failed since."""
+    if not has_champion(model) and failed_trainings(airflow, model) - known:
         raise FirstModelError(f"{model}_train has failed: see its log in Airflow")
-    return False
+    return has_champion(model)
+
+
+def failed_trainings(airflow: httpx.Client, model: str) -> set[str]:
+    """Give the ids of the train DAG's runs that have failed."""
+    path = f"/api/v2/dags/{model}_train/dagRuns"
+    runs = airflow.get(path, params={"state": "failed"}).raise_for_status().json()["dag_runs"]
+    return {run["dag_run_id"] for run in runs}
 
 
 def is_served(model: str) -> bool:

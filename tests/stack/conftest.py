@@ -1,0 +1,48 @@
+"""A stack of its own on a real engine, made from nothing once for all the tests of this folder.
+
+Skipped, with the reason, where there is no engine. Other compose files are taken from COMPOSE_FILE.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.programs import free_port
+from tests.stack.stack import PORTS, Stack
+
+PROJECT = "relay-e2e"
+PATIENCE = 1200  # seconds for a clean machine: build, first start, first model
+
+
+def why_no_engine() -> str:
+    """Say what is missing to run containers here; empty if nothing is."""
+    if not shutil.which("docker"):
+        return "no docker on this machine"
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return f"`{' '.join(command)}`: {done.stderr.strip()[:200]}"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Give a stack that has come up by itself, with the seconds that it took."""
+    if reason := why_no_engine():
+        pytest.skip(f"the stack is not run: {reason}")
+    ports = {name: free_port() for name in PORTS}
+    made = Stack(PROJECT, ports, dict(os.environ))
+    made.compose("down", "--volumes", "--remove-orphans")
+    try:
+        begun = time.monotonic()
+        made.compose("build")
+        built = time.monotonic()
+        made.compose("up", "--detach", "--wait", "--wait-timeout", str(PATIENCE))
+        made.seconds = {"build": built - begun, "up": time.monotonic() - built}
+        yield made
+    finally:
+        made.compose("down", "--volumes", "--remove-orphans", "--timeout", "15")

@@ -1,0 +1,115 @@
+"""A compose project in; what a person and a test do with it out: up, down, ask, look inside."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+PORTS = (
+    "airflow",
+    "mlflow",
+    "serving",
+    "serving_grpc",
+    "evidently",
+    "page",
+    "prometheus",
+    "alertmanager",
+    "grafana",
+)
+IMAGE = "relay-pipelines:0.1.0"
+
+
+@dataclass
+class Stack:
+    """One project; its ports are its own, so that it disturbs no other."""
+
+    project: str
+    ports: Mapping[str, int]
+    environment: dict[str, str]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        """Run ``docker compose`` and give what it says; raise with its last words if it fails."""
+        ports = {f"RELAY_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *arguments],
+            cwd=ROOT,
+            env=self.environment | ports,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"compose {arguments}: {done.stderr[-3000:]}")
+        return done.stdout
+
+    def url(self, name: str) -> str:
+        """Give the address of a service as a person has it."""
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Give what ``docker inspect`` says of every container, ended ones too."""
+        ids = self.compose("ps", "--all", "--quiet").split()
+        found: list[dict[str, Any]] = json.loads(docker("inspect", *ids))
+        return found
+
+    def container(self, service: str) -> dict[str, Any]:
+        """Give what ``docker inspect`` says of one service's container."""
+        label = "com.docker.compose.service"
+        return next(
+            each for each in self.containers() if each["Config"]["Labels"][label] == service
+        )
+
+    def is_well(self, service: str) -> bool:
+        """Say whether a service runs, and is healthy where it has a check."""
+        state = self.container(service)["State"]
+        return bool(state["Running"]) and state.get("Health", {}).get("Status") in {None, "healthy"}
+
+    def running(self) -> list[str]:
+        """Name the services that run."""
+        return self.compose("ps", "--services", "--status", "running").split()
+
+    def secrets(self) -> dict[str, str]:
+        """Read every secret that the stack has made, as only root on this machine can."""
+        script = "import json, pathlib; print(json.dumps({f.name: f.read_text() for f in "
+        script += "pathlib.Path('/secrets/kept').iterdir()}))"
+        volume = f"{self.project}_secrets:/secrets:ro"
+        run = ["run", "--rm", "--user", "0", "--volume", volume, IMAGE, "python", "-c", script]
+        found: dict[str, str] = json.loads(docker(*run))
+        return found
+
+    def kill(self, service: str) -> None:
+        """End a container's own process as the kernel would for want of memory."""
+        os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)
+
+    def airflow(self) -> httpx.Client:
+        """Give a logged-in client of Airflow's API."""
+        client = httpx.Client(base_url=self.url("airflow"), timeout=30, trust_env=False)
+        login = {"username": "admin", "password": self.secrets()["airflow-admin"]}
+        token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        return client
+
+
+def docker(*arguments: str) -> str:
+    """Run ``docker`` and give what it says."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def ask(url: str, request: str) -> httpx.Response:
+    """Ask a model about one flight, under an id."""
+    row = {"carrier": "UA", "origin": "EWR", "dest": "IAH", "weekday": 1, "hour": 5, "minute": 15}
+    return httpx.post(
+        f"{url}/invocations",
+        json={"dataframe_records": [row]},
+        headers={"x-request-id": request},
+        timeout=30,
+        trust_env=False,
+    )
