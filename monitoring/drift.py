@@ -33,9 +33,10 @@ def wasserstein(reference: NumberSketch, current: NumberSketch) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         apart = float(stats.wasserstein_distance(before, now, weights, now_weights))
     deviation = max(reference.deviation, _LEAST_DEVIATION)
-    if not np.isfinite([apart, deviation]).all():
+    moved = apart / deviation
+    if not np.isfinite([moved, deviation]).all():
         raise CannotTellError("the values are too large for a distance in 64-bit numbers")
-    return apart / deviation
+    return moved
 
 
 def jensen_shannon(reference: CategorySketch, current: CategorySketch) -> float:

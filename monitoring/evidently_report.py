@@ -9,15 +9,16 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from monitoring.measures import PREDICTION, Schema, present, values
+from monitoring.measures import PREDICTION, Schema
 from monitoring.results import CheckResult, Window
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")  # what Evidently's telemetry asks be
 log = logging.getLogger(__name__)
 
 _ANNOUNCED = 5  # reports, about as many as can be saved while a UI starts
-_NAMES = {"string": "jensenshannon", "long": "wasserstein", "double": "wasserstein"}
+_METHODS = {"string": "jensenshannon", "long": "wasserstein", "double": "wasserstein"}
+_LARGEST = 1e100  # that is drawn: squares of larger numbers overflow, and histograms fail
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,19 @@ def _run(
     from evidently import Report
     from evidently.metrics import RowCount
 
+    columns = {result.column for result in results if result.threshold is not None}
     types = {name: column.type for name, column in schema.items()} | {PREDICTION: "double"}
+    drawn = {name: type_ for name, type_ in types.items() if name in columns}
+    now, before = _typed(current, drawn), _typed(reference, drawn)
     first = sorted(
         results, key=lambda result: (result.verdict != "alert", "drift" not in result.check)
     )
-    metrics = [metric for result in first for metric in _metrics(result, schema, reference)]
+    metrics = [metric for result in first for metric in _metrics(result, schema, before, now)]
     about = {verdict: _names(results, verdict) for verdict in ("alert", "unknown")}
     days = f"{window.start:%Y-%m-%d} to {window.end:%Y-%m-%d}"
     return Report([RowCount(tests=[]), *metrics], include_tests=True).run(
-        _dataset(current, types),
-        _dataset(reference, types),
+        _dataset(now, drawn),
+        _dataset(before, drawn),
         timestamp=window.end,
         name=f"{window.model} version {window.version}, {days}",
         tags=[f"version {window.version}", "alert" if about["alert"] else "no alert"],
@@ -98,8 +103,13 @@ def _run(
     )
 
 
-def _metrics(result: CheckResult, schema: Schema, reference: pd.DataFrame) -> "list[Metric]":
-    """Return Evidently's counterpart of a check, its limit as the test; none where it has none."""
+def _metrics(
+    result: CheckResult, schema: Schema, reference: pd.DataFrame, current: pd.DataFrame
+) -> "list[Metric]":
+    """Return Evidently's counterpart of a check, its limit as the test; none where it has none.
+
+    Nor where the check compares values, and a sample holds none of the few that there are.
+    """
     from evidently.metrics import (
         MissingValueCount,
         OutListValueCount,
@@ -112,6 +122,7 @@ def _metrics(result: CheckResult, schema: Schema, reference: pd.DataFrame) -> "l
         return []
     name, limit = result.column, result.threshold
     share: dict[str, Any] = {"column": name, "tests": [], "share_tests": [lte(limit)]}
+    comparable = all(_has_values(side[name]) for side in (reference, current))
     match result.check:
         case "missing":
             return [MissingValueCount(**share)]
@@ -122,12 +133,12 @@ def _metrics(result: CheckResult, schema: Schema, reference: pd.DataFrame) -> "l
                     left=_bound(column.min, "-inf"), right=_bound(column.max, "inf"), **share
                 )
             ]
-        case "new_category":
-            known = sorted(present(reference, name, "string").unique())
+        case "new_category" if comparable:
+            known = sorted(reference[name].dropna().unique())
             return [OutListValueCount(values=known, **share)]
-        case "drift" | "prediction_drift":
+        case "drift" | "prediction_drift" if comparable:
             type_ = schema[name].type if name in schema else "double"
-            return [ValueDrift(column=name, method=_NAMES[type_], threshold=limit)]
+            return [ValueDrift(column=name, method=_METHODS[type_], threshold=limit)]
     return []
 
 
@@ -143,17 +154,35 @@ def _names(results: Sequence[CheckResult], verdict: str) -> str:
     )
 
 
-def _dataset(frame: pd.DataFrame, types: dict[str, str]) -> "Dataset":
-    """Hand Evidently the columns named, their kinds said: left to itself it guesses from values."""
+def _typed(frame: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
+    """Give columns as float64 or, for strings, as objects; what is missing is NaN or None."""
+    there = frame.reindex(columns=list(types))  # a feature may be newer than the version
+    return pd.DataFrame(
+        {
+            name: there[name].astype("object") if type_ == "string" else _numbers(there[name])
+            for name, type_ in types.items()
+        }
+    )
+
+
+def _numbers(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    numbers = pd.to_numeric(values).astype("float64")
+    return numbers.clip(-_LARGEST, _LARGEST).where(np.isfinite(numbers), numbers)
+
+
+def _has_values(column: "pd.Series[Any]") -> bool:
+    return not column.replace([np.inf, -np.inf], np.nan).dropna().empty
+
+
+def _dataset(frame: pd.DataFrame, types: Mapping[str, str]) -> "Dataset":
+    """Hand over the columns, their kinds said: left to itself Evidently guesses from values."""
     from evidently import DataDefinition, Dataset
 
-    there = {name: type_ for name, type_ in types.items() if name in frame.columns}
     definition = DataDefinition(
-        numerical_columns=[name for name, type_ in there.items() if type_ != "string"],
-        categorical_columns=[name for name, type_ in there.items() if type_ == "string"],
+        numerical_columns=[name for name, type_ in types.items() if type_ != "string"],
+        categorical_columns=[name for name, type_ in types.items() if type_ == "string"],
     )
-    typed = pd.DataFrame({name: values(frame, name, type_) for name, type_ in there.items()})
-    return Dataset.from_pandas(typed, data_definition=definition)
+    return Dataset.from_pandas(frame, data_definition=definition)
 
 
 def _add(workspace: Path, model: str, snapshot: "Snapshot") -> tuple[uuid.UUID, str]:

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import pandas as pd
+from typing import Protocol
 
 PREDICTION = "probability"
 LABEL = "label"
@@ -42,23 +40,3 @@ class Measured:
     reason: str
     low: float | None = None
     high: float | None = None
-
-
-def values(frame: pd.DataFrame, name: str, type_: str) -> "pd.Series[Any]":
-    """Return a column as float64 or, for strings, as objects; what is missing is NaN or None.
-
-    Raises CannotTellError if the frame has no such column, ValueError if a value is no number.
-    """
-    if name not in frame.columns:
-        raise CannotTellError(f"no column {name!r} in what is to be compared")
-    if type_ == "string":
-        return frame[name].astype("object")
-    return pd.to_numeric(frame[name]).astype("float64")
-
-
-def present(frame: pd.DataFrame, name: str, type_: str) -> "pd.Series[Any]":
-    """Return a column's values without the missing ones; CannotTellError if none is left."""
-    there = values(frame, name, type_).dropna()
-    if there.empty:
-        raise CannotTellError(f"{name} has no value in {len(frame)} rows")
-    return there

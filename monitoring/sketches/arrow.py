@@ -22,7 +22,7 @@ class UnreadableColumnError(ValueError):
 def read_numbers(column: pa.Array) -> Floats:
     """Give (n,) float64, NaN where missing."""
     try:
-        numbers = pc.cast(_plain(column), pa.float64(), safe=False)
+        numbers = pc.cast(undo_json(column), pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UnreadableColumnError(f"not every value is a number: {error}") from error
     found: Floats = numbers.to_numpy(zero_copy_only=False)
@@ -31,7 +31,7 @@ def read_numbers(column: pa.Array) -> Floats:
 
 def read_texts(column: pa.Array) -> pa.DictionaryArray:
     """Give the column as indices into its distinct texts, null where missing."""
-    plain = _plain(column)
+    plain = undo_json(column)
     if not any(is_text(plain.type) for is_text in _TEXTS):
         try:
             plain = pc.cast(plain, pa.string())
@@ -74,7 +74,7 @@ def _hash(values: npt.NDArray[Any]) -> Hashes:
     return pd.util.hash_array(values, categorize=False)
 
 
-def _plain(column: pa.Array) -> pa.Array:
+def undo_json(column: pa.Array) -> pa.Array:
     """Undo what the log keeps as JSON (numbers and texts mixed): as texts, which may be numbers."""
     if not isinstance(column, pa.ExtensionArray):
         return column

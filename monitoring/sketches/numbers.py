@@ -66,8 +66,10 @@ class NumberSketch(msgspec.Struct, tag="number"):
         if np.isinf((smallest, largest)).any():
             there = there[np.isfinite(there)]
         if len(there):
-            mean = float(there.mean())
-            self._add_moments(len(there), mean, float(np.square(there - mean).sum()))
+            with np.errstate(over="ignore", invalid="ignore"):  # then nobody can tell the spread
+                mean = float(there.mean())
+                squares = float(np.square(there - mean).sum())
+            self._add_moments(len(there), mean, squares)
             self.quantiles.add(there)
 
     def merge(self, other: "NumberSketch") -> None:
@@ -92,6 +94,7 @@ class NumberSketch(msgspec.Struct, tag="number"):
         if not count:
             return
         apart = mean - self.mean
-        self.squares += squares + apart**2 * self.finite * count / both
+        between = apart * (self.finite * count / both) * apart  # huge: infinite; ** would raise
+        self.squares += squares + between
         self.mean += apart * count / both
         self.finite = both

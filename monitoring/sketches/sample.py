@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from monitoring.sketches.arrow import Hashes
+from monitoring.sketches.arrow import Hashes, undo_json
 
 
 class RowSample:
@@ -30,7 +30,7 @@ class RowSample:
     def frame(self) -> pd.DataFrame:
         """Return the sample, in event-time order."""
         self._cut()
-        frames: list[pd.DataFrame] = [batch.to_pandas() for batch in self._kept]
+        frames = [_to_pandas(batch) for batch in self._kept]
         filled = [each.dropna(axis="columns", how="all") for each in frames if len(each)]
         if not filled:
             return pd.DataFrame()
@@ -49,3 +49,9 @@ class RowSample:
         self._hashes = self._hashes[chosen]
         if len(chosen) == self._rows:
             self._limit = self._hashes.max()
+
+
+def _to_pandas(batch: pa.RecordBatch) -> pd.DataFrame:
+    columns = {name: undo_json(batch[name]) for name in batch.schema.names}
+    frame: pd.DataFrame = pa.table(columns).to_pandas()
+    return frame

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from monitoring.checks import run_checks
@@ -121,6 +122,45 @@ def test_the_html_shows_the_limits_as_tests(tmp_path: Path) -> None:
     assert "Value Drift for column temp" in html
     assert "The drift threshold is 0.20" in html
     assert "missing values: Less or Equal" in html
+
+
+@pytest.mark.parametrize(
+    ("window", "sample", "trained_on", "drawn"),
+    [
+        ({"temp": 1e308}, {}, {}, True),
+        ({"temp": float("inf")}, {}, {}, True),
+        ({"temp": "warm"}, {"temp": "warm"}, {}, False),
+        ({}, {"temp": None}, {}, False),
+        ({}, {}, {"temp": None}, False),
+        ({}, {"carrier": None}, {"carrier": None}, True),
+    ],
+    ids=["huge", "infinite", "a text", "none drawn", "none kept", "no text"],
+)
+def test_values_that_cannot_be_drawn_do_not_cost_the_report(
+    tmp_path: Path,
+    window: dict[str, Any],
+    sample: dict[str, Any],
+    trained_on: dict[str, Any],
+    drawn: bool,
+) -> None:
+    reference, odd = answers(1000, seed=1), answers(1).assign(id="odd", **window)
+    current = pd.concat([answers(1000), odd], ignore_index=True)
+    rows = [sketch(current[:1000]), sketch(odd)]  # as the log keeps them: a batch of each kind
+    rows[0].merge(rows[1])
+    results = run_checks(WINDOW, sketch_training(reference, SCHEMA), rows[0], SCHEMA, limits())
+    samples = reference.assign(**trained_on), current.assign(**sample)
+    html = save_report(tmp_path, WINDOW, results, *samples, SCHEMA, 3).html.read_text()
+    assert ("Value Drift for column temp" in html) == drawn
+    assert "Value Drift for column hour" in html
+
+
+def test_a_feature_that_is_newer_than_the_version_does_not_cost_the_report(tmp_path: Path) -> None:
+    reference = answers(1000, seed=1).drop(columns="temp")
+    trained_on = sketch_training(reference, {n: c for n, c in SCHEMA.items() if n != "temp"})
+    current = answers(1000)
+    results = run_checks(WINDOW, trained_on, sketch(current), SCHEMA, limits())
+    report = save_report(tmp_path, WINDOW, results, reference, current, SCHEMA, 3)
+    assert "Value Drift for column hour" in report.html.read_text()
 
 
 def test_two_monitors_at_once_make_one_project(tmp_path: Path) -> None:

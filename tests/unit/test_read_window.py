@@ -80,6 +80,17 @@ def test_only_the_champion_s_newest_version_is_judged(log: PredictionLog, tmp_pa
     assert set(sample["id"]) == {f"new{hour}" for hour in range(10)}
 
 
+def test_a_column_of_texts_and_numbers_is_drawn_as_it_is_judged(
+    log: PredictionLog, tmp_path: Path
+) -> None:
+    log.append([*answers(2), *answers(1, "odd", features={"carrier": [3], "temp": ["warm"]})])
+    _, sketch, sample = judge(tmp_path)
+    assert sketch.categories("carrier").frequencies.counts() == {"UA": 2, "3": 1}
+    assert sorted(sample["carrier"]) == ["3", "UA", "UA"]
+    with pytest.raises(CannotTellError, match="not every value is a number"):
+        sketch.numbers("temp")
+
+
 def test_an_id_that_is_answered_again_is_scored_and_drawn_once(
     log: PredictionLog, tmp_path: Path
 ) -> None:

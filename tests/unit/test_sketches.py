@@ -166,6 +166,24 @@ def test_a_million_numbers_are_within_the_error() -> None:
     assert len(to_bytes(WindowSketch({"x": found}))) < 200_000
 
 
+@pytest.mark.parametrize("values", [[1e308], [1e308, 1e308], [-1e308, 1e308], [1e200, -1e200]])
+def test_huge_numbers_are_counted_and_cost_only_the_spread(values: list[float]) -> None:
+    sketch = NumberSketch(low=0, high=10)
+    sketch.add(np.array([1.0, 2.0]))
+    sketch.add(np.array(values))
+    assert (sketch.rows, sketch.finite, sketch.outside) == (
+        2 + len(values),
+        2 + len(values),
+        len(values),
+    )
+    assert (sketch.smallest, sketch.largest) == (min(1.0, *values), max(values))
+    assert not np.isfinite(sketch.deviation)
+    other = NumberSketch(low=0, high=10)
+    other.add(np.array([1.0, 2.0]))
+    other.merge(sketch)
+    assert other.finite == 4 + len(values)
+
+
 def test_very_many_texts_keep_the_commonest_and_say_that_they_are_not_exact() -> None:
     common, rare = ["a"] * 50_000, [str(each) for each in range(2 * CATEGORIES)]
     found = categories(common + rare)
