@@ -63,13 +63,13 @@ def estimated_score(
     rows to come may differ from the labelled ones, by the spread of the labelled days. Where labels
     are fewer than `min_labels`, or of a single day, nothing is corrected and there is neither.
 
-    Raises CannotTellError where the training rows have no labels or the window no probability, and
-    ValueError for a probability or a label that is none.
+    Raises CannotTellError where the training rows have no labels or an answer no probability, and
+    ValueError for a labelled row whose probability or label is none.
     """
     rate, said = base_rate(reference), current.outcomes
     refuse_invalid(said)
-    if not current.answers.total:
-        raise CannotTellError(f"none of {current.rows} answers has a probability from 0 to 1")
+    if without := current.rows - current.answers.total:
+        raise CannotTellError(f"{without} of {current.rows} answers have no probability (0 to 1)")
     shares = calibrate(reference.outcomes.bins)
     rows, ones, losses = day_sums(said)
     true = Sums(float(rows.sum()), float(ones.sum()), float(losses.sum()))

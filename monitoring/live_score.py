@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
 from monitoring.limits import LiveScoreLimits
-from monitoring.measures import CannotTellError, Measured
+from monitoring.measures import PREDICTION, CannotTellError, Measured
 from monitoring.sketches.apache import Floats
 from monitoring.sketches.outcomes import Outcomes
 from monitoring.sketches.probabilities import SMALLEST
@@ -48,9 +48,10 @@ def live_score(reference: WindowSketch, current: WindowSketch, limits: LiveScore
     margin that chance needs: the half width of the interval of the difference, row by row. So one
     stormy day does not alert, and a difference that lasts does.
 
-    Raises CannotTellError for fewer than `min_labels` labels, or labels of a single day, and
-    ValueError for a probability or a label that is none.
+    Raises CannotTellError for fewer than `min_labels` labels, labels of a single day, or
+    probabilities that cannot be read, and ValueError for a probability or a label that is none.
     """
+    current.column(PREDICTION)  # what cannot be read is not among the outcomes
     said = current.outcomes
     total = said.bins.total
     if total + said.bins.invalid < limits.min_labels:

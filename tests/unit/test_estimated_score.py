@@ -67,9 +67,11 @@ def test_a_few_labels_or_one_day_of_them_correct_nothing() -> None:
 
 
 def test_it_cannot_tell_without_answers_or_training_labels() -> None:
-    empty = sketch(answers().assign(probability=np.nan), answers().head(0))
-    with pytest.raises(CannotTellError, match="none of 2000 answers has a probability"):
-        estimated_score(REFERENCE, empty, LIMITS)
+    for without in (2000, 1):
+        frame = answers()
+        frame.loc[: without - 1, "probability"] = np.nan
+        with pytest.raises(CannotTellError, match=f"{without} of 2000 answers have no probability"):
+            estimated_score(REFERENCE, sketch(frame, frame.head(0)), LIMITS)
     unlabelled = sketch_training(answers().assign(label=np.nan), SCHEMA)
     with pytest.raises(CannotTellError, match="none of 2000 training rows has a label"):
         estimated_score(unlabelled, sketch(answers()), LIMITS)

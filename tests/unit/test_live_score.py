@@ -4,6 +4,7 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]
 from sklearn.metrics import log_loss
 
+from monitoring.estimated_score import estimated_score
 from monitoring.live_score import live_score, margin
 from monitoring.measures import CannotTellError
 from monitoring.sketches import sketch_training
@@ -94,3 +95,12 @@ def test_rows_that_repeat_a_day_do_not_make_us_surer() -> None:
 def test_a_single_day_cannot_tell_chance() -> None:
     with pytest.raises(CannotTellError, match="one day"):
         margin(np.ones(1), np.ones(1), 0.95)
+
+
+def test_answers_of_which_a_part_cannot_be_read_have_no_score() -> None:
+    current = sketch(answers())
+    current.merge(sketch(answers(300, seed=3).assign(probability="likely")))
+    with pytest.raises(CannotTellError, match="probability: not every value is a number"):
+        live_score(REFERENCE, current, LIMITS)
+    with pytest.raises(CannotTellError, match="300 of 2300 answers have no probability"):
+        estimated_score(REFERENCE, current, LIMITS)
