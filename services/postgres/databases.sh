@@ -13,4 +13,9 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
 ALTER ROLE :"name" PASSWORD :'password';
 REVOKE CONNECT ON DATABASE :"name" FROM PUBLIC;
 SQL
+  dump=/dumps/$name.dump # of a backup; `restore` has put it here
+  if [ -e "$dump" ]; then
+    pg_restore --exit-on-error --single-transaction --dbname="$name" "$dump"
+    rm "$dump"
+  fi
 done

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -37,11 +37,10 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run ``docker compose`` and give what it says; raise with its last words if it fails."""
-        ports = {f"RELAY_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
         done = subprocess.run(
             ["docker", "compose", "--project-name", self.project, *arguments],
             cwd=ROOT,
-            env=self.environment | ports,
+            env=self._environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -49,6 +48,29 @@ class Stack:
         if check and done.returncode:
             raise AssertionError(f"compose {arguments}: {done.stderr[-3000:]}")
         return done.stdout
+
+    def pipe(
+        self,
+        service: str,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        check: bool = True,
+    ) -> str:
+        """Run a service that reads or writes a file; give what it says besides."""
+        done = subprocess.run(
+            ["docker", "compose", "-p", self.project, "run", "--rm", "-T", "--no-deps", service],
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            check=check,
+        )
+        return done.stderr.decode()
+
+    def _environment(self) -> dict[str, str]:
+        ports = {f"RELAY_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        return self.environment | ports
 
     def url(self, name: str) -> str:
         """Give the address of a service as a person has it."""

@@ -60,5 +60,5 @@ def test_down_is_quick_and_up_finds_all_as_it_was(stack: Stack) -> None:
     assert ask(stack.url("serving"), "after-up").json() == answered.json()
     runs = stack.airflow().get("/api/v2/dags/flights_train/dagRuns").raise_for_status().json()
     assert runs["total_entries"] >= 2
-    told = stack.compose("run", "--rm", "--no-deps", "relay", "explain", "before-down/0", "--json")
+    told = stack.compose("run", "--rm", "--no-deps", "relay", "explain", "before-down", "--json")
     assert json.loads(told)["prediction"]
