@@ -106,20 +106,20 @@ def uv(*arguments: object) -> None:
 
 
 def make(folder: str, stamp: str, steps: Sequence[Sequence[object]]) -> None:
-    """Bring one environment up to its stamp: from nothing if it was never finished."""
-    written = ROOT / folder / "relay-stamp"
+    """Bring one environment up to its stamp: from nothing if it was never finished, or moved."""
+    written, place = ROOT / folder / "relay-stamp", f"{ROOT / folder}\n"
     found = written.read_text(encoding="utf-8") if written.exists() else ""
-    if found == stamp:
+    if found == place + stamp:
         say(f"{folder} is up to date")
         return
-    if not found:
+    if not found.startswith(place):  # its scripts begin with the path of a Python elsewhere
         shutil.rmtree(ROOT / folder, ignore_errors=True)
         run(sys.executable, "-m", "venv", "--without-pip", ROOT / folder)
     written.unlink(missing_ok=True)
     say(f"installing {folder} (minutes the first time, seconds from a cache)")
     for step in steps:
         uv(*step, "--python", ROOT / folder)
-    written.write_text(stamp, encoding="utf-8")
+    written.write_text(place + stamp, encoding="utf-8")
     say(f"{folder} is ready")
 
 

@@ -104,6 +104,17 @@ def test_a_half_finished_environment_is_made_again(
     assert python.lstat().st_mtime_ns == born
 
 
+def test_a_moved_environment_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old").mkdir()
+    monkeypatch.setattr(install, "ROOT", tmp_path / "old")
+    install.make("env", "stamp", [])
+    (tmp_path / "old/env/bin/script").write_text(f"#!{tmp_path}/old/env/bin/python\n")
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.setattr(install, "ROOT", tmp_path / "new")
+    install.make("env", "stamp", [])
+    assert not (tmp_path / "new/env/bin/script").exists()
+
+
 def test_a_failing_step_leaves_no_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(install, "ROOT", tmp_path)
     monkeypatch.setattr(install, "UV", Path("/bin/false"))
