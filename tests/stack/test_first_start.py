@@ -27,7 +27,7 @@ def test_a_person_is_told_where_to_go_and_as_whom(stack: Stack) -> None:
         assert stack.url(name) in told
     assert secrets["airflow-admin"] in told
     assert secrets["mlflow-admin"] in told
-    assert "champion    version 1" in told
+    assert "champion    @1:" in told
 
 
 def test_every_port_is_on_this_machine_alone(stack: Stack) -> None:
