@@ -116,10 +116,11 @@ def _estimate() -> Panel:
 def _drift() -> Panel:
     return shades(
         "Drift by column",
-        "Share of the column's own limit: green is like the reference, yellow at the limit, red "
-        "twice that. A column that "
+        "How far a column is from training, or its newest two days from the days before (jump), "
+        "the worse of them as a share of its limit: green is like the reference, yellow at the "
+        "limit, red twice that. A column that "
         "turns at once is a broken feed, one that fades over weeks is the season.",
-        query(f"max by (column) ({ratio('drift')})", "{{column}}"),
+        query(f"max by (column) ({ratio('drift|jump')})", "{{column}}"),
         top=2,
         unit="percentunit",
         link=REPORT,

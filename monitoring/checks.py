@@ -10,6 +10,7 @@ from functools import partial
 from monitoring import quality
 from monitoring.drift import drift
 from monitoring.estimated_score import estimated_score
+from monitoring.jump import jump
 from monitoring.limits import MonitorLimits
 from monitoring.live_score import label_lag, live_score, missing_labels
 from monitoring.measures import PREDICTION, CannotTellError, Measured, Schema
@@ -85,9 +86,13 @@ def _drift_checks(
     reference: WindowSketch, current: WindowSketch, schema: Schema, limits: MonitorLimits
 ) -> Iterator[Check]:
     sides = reference, current
-    for name in schema:
-        if name not in limits.clocks:
-            yield "drift", name, partial(drift, *sides, name, limits.drift.of(name))
+    for name, column in schema.items():
+        if name in limits.clocks:
+            continue
+        yield "drift", name, partial(drift, *sides, name, limits.drift.of(name))
+        most = limits.max_jump.of(name)
+        if most is not None and column.type != "string":
+            yield "jump", name, partial(jump, *sides, name, most)
     limit = limits.drift.prediction
     yield "prediction_drift", PREDICTION, partial(drift, *sides, PREDICTION, limit)
 

@@ -13,7 +13,7 @@ from monitoring.sketches.categories import CategorySketch
 from monitoring.sketches.numbers import NumberSketch
 from monitoring.sketches.window import WindowSketch
 
-_LEAST_DEVIATION = 0.001  # of a constant reference, as Evidently has it
+LEAST_DEVIATION = 0.001  # of a constant reference, as Evidently has it
 
 
 def drift(reference: WindowSketch, current: WindowSketch, name: str, limit: float) -> Measured:
@@ -32,7 +32,7 @@ def wasserstein(reference: NumberSketch, current: NumberSketch) -> float:
     (before, weights), (now, now_weights) = reference.weighted(), current.weighted()
     with np.errstate(over="ignore", invalid="ignore"):
         apart = float(stats.wasserstein_distance(before, now, weights, now_weights))
-    deviation = max(reference.deviation, _LEAST_DEVIATION)
+    deviation = max(reference.deviation, LEAST_DEVIATION)
     moved = apart / deviation
     if not np.isfinite([moved, deviation]).all():
         raise CannotTellError("the values are too large for a distance in 64-bit numbers")

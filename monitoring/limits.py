@@ -20,6 +20,7 @@ CheckName = Literal[
     "new_category",
     "stuck",
     "drift",
+    "jump",
     "prediction_drift",
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -58,6 +59,21 @@ class DriftLimits(_Section):
         return self.columns.get(column, self.default)
 
 
+class JumpLimits(_Section):
+    """How far the newest two days of a number may be from the rest of the window.
+
+    Distances of the means, in standard deviations of the reference. None: it is not asked for,
+    as of a weekday, which jumps every week.
+    """
+
+    default: Distance | None = None
+    columns: Mapping[str, Distance | None] = {}
+
+    def of(self, column: str) -> float | None:
+        """Return the limit that holds for one feature."""
+        return self.columns.get(column, self.default)
+
+
 class LiveScoreLimits(_Section):
     """What the answers must be worth once labels are there."""
 
@@ -76,7 +92,7 @@ class MonitorLimits(_Section):
     min_rows: int = Field(ge=1)  # rows of a window; fewer and every check is "unknown"
     sample_rows: int = Field(ge=100)  # rows of each side that Evidently is given
     keep_reports: int = Field(ge=1)  # newest reports of a model that stay in the workspace
-    clocks: tuple[str, ...] = Field(default=(), strict=False)  # move by themselves: no drift, stuck
+    clocks: tuple[str, ...] = Field(default=(), strict=False)  # move by themselves: only quality
 
     max_label_lag_days: float = Field(gt=0)  # of event time, newest answer to newest labelled one
     max_duplicate_share: Share  # of rows that repeat an earlier one under another id
@@ -85,6 +101,7 @@ class MonitorLimits(_Section):
     max_new_category_share: ShareLimits  # of values that the reference does not have
     max_stuck_increase: ShareLimits  # added to the reference's share of its most common value
     drift: DriftLimits
+    max_jump: JumpLimits = JumpLimits()  # newer than some recorded policies: no jump is asked for
     live_score: LiveScoreLimits
 
     def refuse_unknown_columns(self, features: Iterable[str]) -> None:
@@ -96,6 +113,7 @@ class MonitorLimits(_Section):
             "max_new_category_share.columns": self.max_new_category_share.columns,
             "max_stuck_increase.columns": self.max_stuck_increase.columns,
             "drift.columns": self.drift.columns,
+            "max_jump.columns": self.max_jump.columns,
         }
         known = set(features)
         for key, columns in named.items():

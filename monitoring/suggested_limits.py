@@ -15,7 +15,7 @@ from math import ceil, floor, log10
 import yaml
 
 from monitoring.checks import run_checks
-from monitoring.limits import MonitorLimits
+from monitoring.limits import JumpLimits, MonitorLimits
 from monitoring.measures import Schema
 from monitoring.results import CheckResult, Window
 from monitoring.sketches.window import WindowSketch
@@ -29,6 +29,7 @@ LEAST = {
     "max_new_category_share": 0.03,
     "max_stuck_increase": 0.25,
     "drift": 0.15,
+    "max_jump": 1.0,
 }
 KEYS = {
     "out_of_range": "max_out_of_range_share",
@@ -37,6 +38,7 @@ KEYS = {
     "stuck": "max_stuck_increase",
     "drift": "drift",
     "prediction_drift": "drift",
+    "jump": "max_jump",
 }
 _ANY = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,7 +66,8 @@ def suggest(
 
     Raises ValueError where no window has a score, or a check could not run, with its reason.
     """
-    quiet = limits.model_copy(update={"min_rows": 1})
+    every = JumpLimits(default=LEAST["max_jump"])
+    quiet = limits.model_copy(update={"min_rows": 1, "max_jump": every})
     about = Window(model="-", version="-", start=_ANY, end=_ANY)
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     for reference, window in windows:

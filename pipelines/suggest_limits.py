@@ -8,10 +8,11 @@ before it. The first says what chance and a changing fortnight do, the second wh
 from collections.abc import Iterator
 
 import pandas as pd
+import pyarrow as pa
 
 from monitoring import suggested_limits
 from monitoring.results import read_run
-from monitoring.sketches import WindowSketch, sketch_training
+from monitoring.sketches import Labels, WindowSketch, hash_ids, sketch_training
 from pipelines import asking
 from pipelines.exits import NothingToDo, Refused
 from pipelines.models import Model
@@ -94,13 +95,22 @@ def quiet_windows(
             window = window.sample(rows, random_state=0)
         if window.empty:
             continue
-        current = _sketch(window, model)
+        current = _sketch_window(window, model)
         before = age >= begin
         for others in (~inside, before):
             if data.loc[others, model.policy.data.event_time].dt.floor("D").nunique() >= days:
-                yield _sketch(data[others], model), current
+                yield _sketch_reference(data[others], model), current
 
 
-def _sketch(rows: pd.DataFrame, model: Model) -> WindowSketch:
+def _sketch_reference(rows: pd.DataFrame, model: Model) -> WindowSketch:
     features = model.policy.data.features
     return sketch_training(rows[[*features, LABEL, PROBABILITY]], features)
+
+
+def _sketch_window(rows: pd.DataFrame, model: Model) -> WindowSketch:
+    data = model.policy.data
+    answers = rows[[*data.features, PROBABILITY]].assign(event_time=rows[data.event_time])
+    sketch = WindowSketch.of(data.features)
+    ids = hash_ids([str(each) for each in rows[data.id]])
+    sketch.add(pa.RecordBatch.from_pandas(answers, preserve_index=False), ids, Labels([]))
+    return sketch

@@ -43,6 +43,7 @@ SECTION: dict[str, Any] = {
     "max_new_category_share": {"default": 0.03},
     "max_stuck_increase": {"default": 0.3},
     "drift": {"default": 0.2, "prediction": 0.5},
+    "max_jump": {"default": 1.0},
     "live_score": {
         "metric": "log_loss",
         "max_ratio_to_base_rate": 1.0,

@@ -7,6 +7,7 @@ import numpy as np
 
 from monitoring.measures import CannotTellError
 from monitoring.sketches.apache import Floats, Quantiles
+from monitoring.sketches.hours import HourlySums, RowHours
 
 
 class NumberSketch(msgspec.Struct, tag="number"):
@@ -14,6 +15,7 @@ class NumberSketch(msgspec.Struct, tag="number"):
 
     `low` and `high` are the schema's bounds (included; infinite: none) that `outside` counts by.
     `mean`, `squares` (sum of squared distances from it) and `quantiles` are of the `finite` values.
+    `by_hour` has those whose event time was given: a window's, not a reference's.
     `fault` says why a part of the column could not be read: nothing is to be told of it then.
     """
 
@@ -28,6 +30,7 @@ class NumberSketch(msgspec.Struct, tag="number"):
     mean: float = 0.0
     squares: float = 0.0
     quantiles: Quantiles = msgspec.field(default_factory=Quantiles)
+    by_hour: HourlySums = msgspec.field(default_factory=HourlySums)
     fault: str | None = None
 
     @property
@@ -52,8 +55,10 @@ class NumberSketch(msgspec.Struct, tag="number"):
         at = int(weights.argmax())
         return float(values[at]), float(weights[at] / weights.sum())
 
-    def add(self, values: Floats) -> None:
-        """Take values (n,), NaN where missing."""
+    def add(self, values: Floats, times: RowHours | None = None) -> None:
+        """Take values (n,), NaN where missing, and the hours that they are of."""
+        if times is not None:
+            self.by_hour.add(times, values)
         there = values[~np.isnan(values)]
         self.rows += len(values)
         self.missing += len(values) - len(there)
@@ -86,6 +91,7 @@ class NumberSketch(msgspec.Struct, tag="number"):
         self.largest = max(self.largest, other.largest)
         self._add_moments(other.finite, other.mean, other.squares)
         self.quantiles.merge(other.quantiles)
+        self.by_hour.merge(other.by_hour)
         self.fault = self.fault or other.fault
 
     def _add_moments(self, count: int, mean: float, squares: float) -> None:

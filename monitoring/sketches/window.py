@@ -19,6 +19,7 @@ from monitoring.sketches.arrow import (
 )
 from monitoring.sketches.categories import CategorySketch
 from monitoring.sketches.distinct import DistinctSketch
+from monitoring.sketches.hours import RowHours
 from monitoring.sketches.labels import Labels
 from monitoring.sketches.numbers import NumberSketch
 from monitoring.sketches.outcomes import Outcomes
@@ -91,7 +92,7 @@ class WindowSketch(msgspec.Struct):
         micros = read_micros(batch["event_time"])
         if not len(micros):
             return
-        read = self._add_columns(batch)
+        read = self._add_columns(batch, RowHours.of(micros))
         newest = int(micros.max())
         self.newest = newest if self.newest is None else max(self.newest, newest)
         self.ids.add(ids)
@@ -130,7 +131,9 @@ class WindowSketch(msgspec.Struct):
         self.labelled += other.labelled
         self.newest = max((t for t in (self.newest, other.newest) if t is not None), default=None)
 
-    def _add_columns(self, batch: pa.RecordBatch) -> dict[str, Readable]:
+    def _add_columns(
+        self, batch: pa.RecordBatch, times: RowHours | None = None
+    ) -> dict[str, Readable]:
         self.rows += len(batch)
         read: dict[str, Readable] = {}
         for name, sketch in self.columns.items():
@@ -139,7 +142,7 @@ class WindowSketch(msgspec.Struct):
                     raise UnreadableColumnError(f"no column {name!r} in what is to be compared")
                 if isinstance(sketch, NumberSketch):
                     read[name] = numbers = read_numbers(batch[name])
-                    sketch.add(numbers)
+                    sketch.add(numbers, times)
                 else:
                     read[name] = texts = read_texts(batch[name])
                     sketch.add(texts)

@@ -35,7 +35,7 @@ def test_a_window_like_the_reference_is_ok_everywhere() -> None:
     assert {name for name, _ in results} == {
         *{"duplicate_row", "missing_labels", "live_score", "estimated_score", "label_lag"},
         *{"missing", "out_of_range"},
-        *{"new_category", "stuck", "drift", "prediction_drift"},
+        *{"new_category", "stuck", "drift", "jump", "prediction_drift"},
     }
 
 
@@ -138,14 +138,14 @@ def test_a_column_without_values_is_missing_and_otherwise_unknown() -> None:
     results = check(answers().assign(temp=None))
     assert results["missing", "temp"].verdict == "alert"
     assert with_verdict(results, "unknown") == {
-        *{("out_of_range", "temp"), ("stuck", "temp"), ("drift", "temp")}
+        *{("out_of_range", "temp"), ("stuck", "temp"), ("drift", "temp"), ("jump", "temp")}
     }
 
 
 def test_a_column_that_is_not_there_is_unknown() -> None:
     unknown = with_verdict(check(answers().drop(columns="temp")), "unknown")
     assert {column for _, column in unknown - {("duplicate_row", None)}} == {"temp"}
-    assert len(unknown) == 5
+    assert len(unknown) == 6
 
 
 def test_text_in_a_number_is_unknown_with_the_error() -> None:
@@ -173,6 +173,7 @@ def test_a_clock_is_not_asked_for_drift() -> None:
     results = check(answers().assign(hour=7), clocks=["hour"])
     assert ("drift", "hour") not in results
     assert ("stuck", "hour") not in results
+    assert ("jump", "hour") not in results
     assert results["missing", "hour"].verdict == "ok"
 
 

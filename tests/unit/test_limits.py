@@ -26,11 +26,21 @@ def test_a_section_that_is_wrong_names_the_key(changes: dict[str, Any], key: str
     assert key in {".".join(map(str, fault["loc"])) for fault in caught.value.errors()}
 
 
-@pytest.mark.parametrize("key", list(SECTION))
+@pytest.mark.parametrize("key", sorted(set(SECTION) - {"max_jump"}))
 def test_no_limit_has_a_silent_default(key: str) -> None:
     section = {name: value for name, value in SECTION.items() if name != key}
     with pytest.raises(ValidationError, match=key):
         MonitorLimits.model_validate(section)
+
+
+def test_a_policy_older_than_the_jump_does_not_ask_for_it() -> None:
+    older = {name: value for name, value in SECTION.items() if name != "max_jump"}
+    assert MonitorLimits.model_validate(older).max_jump.of("temp") is None
+
+
+def test_a_column_may_be_left_out_of_the_jump() -> None:
+    ours = limits(max_jump={"default": 1.0, "columns": {"weekday": None, "temp": 2.4}})
+    assert [ours.max_jump.of(name) for name in ("weekday", "temp", "hour")] == [None, 2.4, 1.0]
 
 
 def test_a_column_s_own_limit_comes_before_the_default() -> None:
@@ -38,7 +48,7 @@ def test_a_column_s_own_limit_comes_before_the_default() -> None:
     assert (ours.drift.of("temp"), ours.drift.of("hour")) == (3.0, 0.2)
 
 
-@pytest.mark.parametrize("key", ["max_missing_increase", "max_stuck_increase"])
+@pytest.mark.parametrize("key", ["max_missing_increase", "max_stuck_increase", "max_jump"])
 def test_a_limit_of_an_unknown_column_is_refused(key: str) -> None:
     ours = limits(**{key: {"default": 0.1, "columns": {"tmep": 0.5}}})
     with pytest.raises(ValueError, match=rf"monitor\.{key}\.columns names tmep"):

@@ -55,7 +55,8 @@ def categories(texts: Sequence[str | None]) -> CategorySketch:
 
 
 def facts(found: NumberSketch) -> tuple[Any, ...]:
-    exact = (found.rows, found.missing, found.finite, found.outside)
+    hours = {hour: each.rows for hour, each in found.by_hour.hours.items()}
+    exact = (found.rows, found.missing, found.finite, found.outside, hours)
     return *exact, found.smallest, found.largest, found.quantiles.weighted()[0].tolist()
 
 
@@ -245,6 +246,23 @@ def test_outcomes_are_added_up_by_the_day_as_pandas_does() -> None:
     for (_, each), row in zip(found, expected.itertuples(), strict=True):
         assert (each.rows, each.ones) == (row.rows, row.ones)
         assert each.loss == pytest.approx(row.loss)
+
+
+def test_a_column_is_added_up_by_the_hour_as_pandas_does() -> None:
+    frame = answers(500).assign(seats=lambda rows: rows["seats"].where(rows.index % 50 > 0, np.inf))
+    cut = 123  # merged in the middle of a day, written and read
+    found = from_bytes(to_bytes(sketch(frame[:cut], frame, batch=7)))
+    found.merge(sketch(frame[cut:], frame, batch=50))
+    finite = frame["seats"].where(np.isfinite(frame["seats"]))
+    expected = finite.groupby(frame["event_time"].dt.floor("h")).agg(["count", "sum"])
+    expected = expected[expected["count"] > 0]
+    hours = sorted(found.numbers("seats").by_hour.hours.items())
+    assert [hour for hour, _ in hours] == [time.timestamp() // 3600 for time in expected.index]
+    assert [(each.rows, each.total) for _, each in hours] == list(expected.itertuples(index=False))
+
+
+def test_training_rows_have_no_hours() -> None:
+    assert sketch_training(answers(500), SCHEMA).numbers("temp").by_hour.hours == {}
 
 
 def test_probabilities_that_are_none_are_counted_apart() -> None:
