@@ -81,7 +81,7 @@ class Page:
 
 def quick(text: str) -> str:
     """The same configuration or rules with seconds where there are minutes."""
-    text = re.sub(r"\b(for|group_interval): \d+[sm]$", r"\1: 1s", text, flags=re.MULTILINE)
+    text = re.sub(r"\b(for|group_interval): \d+[sm]\b", r"\1: 1s", text)
     text = re.sub(r"\b(group_wait): \d+s", r"\1: 3s", text)
     return re.sub(r"\b(scrape_interval|evaluation_interval): 5s", r"\1: 500ms", text)
 
@@ -250,6 +250,17 @@ def test_of_what_a_greater_alert_explains_nobody_is_told(
     wait_for(lambda: state_of(alertmanager, hidden) == "suppressed", f"{hidden} is suppressed")
     assert state_of(alertmanager, shown) == "active"
     assert state_of(alertmanager, greater) == "active"
+
+
+@needs_alertmanager
+def test_another_dag_that_is_paused_does_not_explain_that_the_monitor_is_late(
+    alertmanager: Program,
+) -> None:
+    paused = {"alertname": "DagPaused", "model": "flights", "dag": "flights_ingest"}
+    late = {"alertname": "MonitorNotRun", "model": "flights"}
+    tell(alertmanager, paused, late)
+    wait_for(lambda: state_of(alertmanager, late) in ("active", "suppressed"), "it is looked at")
+    assert state_of(alertmanager, late) == "active"
 
 
 @needs_alertmanager
