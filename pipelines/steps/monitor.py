@@ -107,7 +107,11 @@ def _tidy(model: Model, settings: Settings) -> None:
 
 
 def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -> None:
-    tags = {"relay.version": run.version, "relay.airflow_run": settings.airflow_run}
+    tags = {
+        "relay.version": run.version,
+        "relay.airflow_run": settings.airflow_run,
+        "mlflow.note.content": f"[The report in the Evidently UI]({run.report_url})",
+    }
     name = f"{run.window_start:%Y-%m-%d} to {run.window_end:%Y-%m-%d}, version {run.version}"
     with tracking.run(experiment(run.model), name, tags):
         tracking.log_file(html)

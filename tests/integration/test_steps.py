@@ -426,6 +426,7 @@ def test_the_monitor_finds_planted_drift_and_keeps_the_evidence(
     assert said["version"] == "3" == run.version
     assert said["verdicts"]["alert"] >= 1
     found = lap.tracking.find_runs(experiment("flights"), "tags.`relay.version` = '3'")
+    assert found[0].data.tags["mlflow.note.content"].endswith(f"]({run.report_url})")
     files = {file.path for file in lap.tracking.client.list_artifacts(found[0].info.run_id)}
     assert "checks.json" in files
     (html,) = (name for name in files if name.endswith(".html"))
