@@ -108,8 +108,7 @@ def _left() -> Panel:
     return number(
         "Retrainings left",
         "What the policy's budget still allows. At 0 nothing trains by itself any more: find out "
-        "why "
-        "the loop needs so many before you raise retrain.budget.",
+        "why the loop needs so many before you raise retrain.budget.",
         now('min(relay_retrain_budget_left{model="$model"})'),
         link=("training", "/d/relay-training?var-model=$model"),
     )
@@ -132,8 +131,7 @@ def _stages() -> Sequence[Panel]:
         state(
             "3 Gate",
             "What the gate said of the challenger, else of the champion. Held back is no fault: "
-            "the "
-            "version's tags in MLflow say what it was not good enough at.",
+            "the version's tags in MLflow say what it was not good enough at.",
             now(newest),
             GATES,
             empty="not asked",
@@ -150,8 +148,7 @@ def _stages() -> Sequence[Panel]:
         state(
             "5 Drift",
             "The worst verdict of the newest checks. Alert: see which column, and the report. "
-            "Unknown: "
-            "a check could not run, or no monitor has run yet.",
+            "Unknown: a check could not run, or no monitor has run yet.",
             now(states.worst_verdict('model="$model"')),
             states.CHECKS,
             link=("report", "${page}/go/report/$model"),
@@ -159,8 +156,7 @@ def _stages() -> Sequence[Panel]:
         state(
             "6 Retrain",
             "Asked: the newest monitor run wants a training, which must show at Train. Cooling "
-            "down: "
-            "the policy lets none begin yet.",
+            "down: the policy lets none begin yet.",
             now(RETRAIN),
             RETRAINS,
             link=("training", "/d/relay-training?var-model=$model"),
@@ -180,8 +176,8 @@ def _ages() -> Sequence[Panel]:
         _age(
             "since the newest data",
             'relay_dataset_created_timestamp_seconds{dataset="$model"}',
-            "the data registry's newest version was published; older than the source's rhythm: "
-            "see Data",
+            "the data registry's newest version was published; older than the source's rhythm: see "
+            "Data",
         ),
         _age(
             "since the last training",
@@ -197,8 +193,7 @@ def _ages() -> Sequence[Panel]:
         number(
             "since registry seen",
             "How stale what is served may be. More than a minute: MLflow is away from serving, "
-            "which "
-            "goes on with what it has.",
+            "which goes on with what it has.",
             now("max(relay_serving_registry_age_seconds)"),
             unit="s",
             decimals=0,
@@ -246,8 +241,7 @@ def _versions() -> Panel:
     return timeline(
         "Who answers",
         "The versions that serving had loaded, by role. Two that change places again and again: "
-        "the "
-        "gate's limits are too near to chance.",
+        "the gate's limits are too near to chance.",
         query('max by (role) (relay_serving_served_version{model="$model"} > 0)', "{{role}}"),
         unit="prefix:v",
     )

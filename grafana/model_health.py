@@ -23,6 +23,7 @@ from grafana.scores import live_score, worth
 OF = 'model="$model",version=~"$version"'
 REPORT = ("report", "${page}/go/report/$model")
 QUALITY = "missing|out_of_range|new_category|stuck"
+OVER_REFERENCE = "missing|stuck"  # their limit: the reference's own share, and what may be added
 
 
 def model_health() -> Dashboard:
@@ -41,17 +42,24 @@ def model_health() -> Dashboard:
 
 
 def ratio(check: str) -> str:
-    """Give a check's score as a share of its limit, by column; 1 is the limit."""
-    selector = f'{{{OF},check=~"{check}"}}'
-    return f"relay_check_score{selector} / (relay_check_threshold{selector} > 0)"
+    """Give a check's score as a share of its limit, by column; 1 is the limit.
+
+    The limits of `OVER_REFERENCE` stand on what the reference has, too: a column that is as it
+    always was is near to them for ever. Those count when they alert.
+    """
+    chosen = f'{OF},check=~"{check}"'
+    quiet = f'relay_check_verdict{{{OF},check=~"{OVER_REFERENCE}",verdict!="alert"}} == 1'
+    return (
+        f"relay_check_score{{{chosen}}} / (relay_check_threshold{{{chosen}}} > 0) "
+        f"unless on (version, check, column) {quiet}"
+    )
 
 
 def _verdict() -> Panel:
     return state(
         "Worst verdict",
         "Of the newest checks. Alert: the bars below name the column, the report shows it beside "
-        "its "
-        "reference. Unknown: a check could not run; its reason stands in the report's run.",
+        "its reference. Unknown: a check could not run; its reason stands in the report's run.",
         now(states.worst_verdict(OF)),
         states.CHECKS,
         link=REPORT,
@@ -87,8 +95,7 @@ def _judged() -> Panel:
     return number(
         "Rows judged",
         "In the newest window. Below the policy's min_rows every check is unknown: more traffic, "
-        "or a "
-        "longer window.",
+        "or a longer window.",
         now(f"max(relay_monitor_rows{{{OF}}})"),
     )
 
@@ -107,9 +114,9 @@ def _estimate() -> Panel:
     return worth(
         "Estimated log loss, labels or not",
         "estimated_score",
-        "What the answers are probably worth, told from the predictions alone; the band is how "
-        "far off "
-        "it was where labels are. Above the limit while labels are missing: do not wait for them.",
+        "What the answers are probably worth, told from the predictions alone; the band is how far "
+        "off it was where labels are. Above the limit while labels are missing: do not wait for "
+        "them.",
     )
 
 
@@ -118,8 +125,8 @@ def _drift() -> Panel:
         "Drift by column",
         "How far a column is from training, or its newest two days from the days before (jump), "
         "the worse of them as a share of its limit: green is like the reference, yellow at the "
-        "limit, red twice that. A column that "
-        "turns at once is a broken feed, one that fades over weeks is the season.",
+        "limit, red twice that. A column that turns at once is a broken feed, one that fades over "
+        "weeks is the season.",
         query(f"max by (column) ({ratio('drift|jump')})", "{{column}}"),
         top=2,
         unit="percentunit",
@@ -132,9 +139,8 @@ def _worst() -> Panel:
     named = f'label_join({worst}, "of", " ", "column", "check")'
     return bars(
         "Nearest to their limits",
-        "The ten checks nearest to or beyond their limits, now. Red ones alert: open the report "
-        "on that column and ask "
-        "its source what changed.",
+        "The ten checks nearest to or beyond their limits, now; missing and stuck only once they "
+        "alert. Red ones alert: open the report on that column and ask its source what changed.",
         now(f"sort_desc(topk(10, {named}))", "{{of}}"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
@@ -146,9 +152,9 @@ def _worst() -> Panel:
 def _quality() -> Panel:
     return shades(
         "Bad values by column",
-        "Missing, out of range, stuck or new values, the worst of them, as a share of the limit. "
-        "Red: "
-        "the column's source is broken; training on such a month is refused at ingest.",
+        "Out of range or new values, and missing or stuck ones once they alert: the worst of them, "
+        "as a share of the limit. Red: the column's source is broken; training on such a month is "
+        "refused at ingest.",
         query(f"max by (column) ({ratio(QUALITY)})", "{{column}}"),
         top=2,
         unit="percentunit",
@@ -178,8 +184,7 @@ def _checks() -> Panel:
     return timeline(
         "Every check, over time",
         "The worst column of each check. A row that is orange for long does not watch anything: "
-        "see "
-        "why it cannot run.",
+        "see why it cannot run.",
         query(states.worst_verdict(OF, "by (check) "), "{{check}}"),
         texts=states.CHECKS,
     )

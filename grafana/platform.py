@@ -39,8 +39,8 @@ def platform() -> Dashboard:
 def _away() -> Panel:
     return number(
         "Programs away",
-        "That Prometheus cannot scrape. Restart it, or mend its address in targets/; meanwhile "
-        "its numbers are gaps, not zeros.",
+        "That Prometheus cannot scrape. Restart it, or mend its address in targets/; meanwhile its "
+        "numbers are gaps, not zeros.",
         now("count(up == 0) or vector(0)"),
         steps=ANY_IS_BAD,
     )
@@ -142,8 +142,8 @@ def _processors() -> Panel:
 def _free() -> Panel:
     return lines(
         "Disk free",
-        "The slope says when it is full. Steep: see what writes; logs of predictions grow with "
-        "the traffic.",
+        "The slope says when it is full. Steep: see what writes; logs of predictions grow with the "
+        "traffic.",
         query("min by (volume) (relay_disk_free_bytes)", "{{volume}}"),
         unit="bytes",
     )

@@ -20,9 +20,8 @@ def live_score() -> timeseries.Panel:
         "Live log loss",
         "live_score",
         "How wrong the answers were, once labels were there (nats, lower is better; the band is "
-        "its "
-        "interval). Above the limit the model is worth less than always saying the base rate: the "
-        "monitor asks for a training by itself; see that one begins and what its gate says.",
+        "its interval). Above the limit the model is worth less than always saying the base rate: "
+        "the monitor asks for a training by itself; see that one begins and what its gate says.",
     )
 
 

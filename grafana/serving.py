@@ -47,8 +47,8 @@ def _burn() -> Panel:
     return number(
         "Error budget burn",
         "1 spends just what the policy's serve.availability allows; from 14.4 on it pages. Look "
-        "below which "
-        "kind of error it is and whether it began with a version: relay rollback takes that back.",
+        "below which kind of error it is and whether it began with a version: relay rollback takes "
+        "that back.",
         now(f"max({FAILING}{{{OF}}}) / {ALLOWED}"),
         unit="suffix: x",
         steps=((1, "orange"), (14.4, "red")),
@@ -60,9 +60,8 @@ def _burn() -> Panel:
 def _p99() -> Panel:
     return number(
         "99th percentile, of its limit",
-        "Above 100 % more than one request in a hundred is slower than the policy allows. Look "
-        "at queue and "
-        "batches: a long queue needs replicas, slow batches a smaller model.",
+        "Above 100 % more than one request in a hundred is slower than the policy allows. Look at "
+        "queue and batches: a long queue needs replicas, slow batches a smaller model.",
         now(f"max({SLOWEST}{{{OF}}}) / {LIMIT}"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
@@ -75,8 +74,7 @@ def _rate() -> Panel:
     return number(
         "Requests a second",
         "All protocols. Nothing where there should be something: ask /ready, then look before "
-        "serving "
-        "(balancer, network).",
+        "serving (balancer, network).",
         now(f"sum(rate(relay_serving_requests_total{{{OF}}}[$__rate_interval]))"),
         unit="reqps",
         decimals=1,
@@ -86,9 +84,8 @@ def _rate() -> Panel:
 def _waiting() -> Panel:
     return number(
         "Rows waiting",
-        "Rows that wait to be computed. Steadily more than a batch or two: more is asked than "
-        "can be "
-        "computed; add replicas, or shed load before 503 does.",
+        "Rows that wait to be computed. Steadily more than a batch or two: more is asked than can "
+        "be computed; add replicas, or shed load before 503 does.",
         now(f"sum(relay_serving_waiting_rows{{{OF}}})"),
     )
 
@@ -126,8 +123,7 @@ def _errors() -> Panel:
     return lines(
         "Requests that went wrong, by kind",
         "failed is ours: see the log. unavailable is 503: overload or a log that cannot be "
-        "written. refused and "
-        "client_gone are the clients'. The limit is the policy's objective.",
+        "written. refused and client_gone are the clients'. The limit is the policy's objective.",
         query(share, "{{kind}}"),
         query(ALLOWED, "limit"),
         unit="percentunit",
@@ -141,9 +137,8 @@ def _duration() -> Panel:
     )
     return lines(
         "99th percentile, by version and role",
-        "One version slower than the others: the model itself; all slower: the machine or the "
-        "log. A challenger "
-        "that is slow here fails its canary.",
+        "One version slower than the others: the model itself; all slower: the machine or the log. "
+        "A challenger that is slow here fails its canary.",
         query(slow, "v{{version}} {{role}}"),
         query(LIMIT, "limit"),
         unit="s",
@@ -166,8 +161,8 @@ def _durations() -> Panel:
 def _batches() -> Panel:
     return histogram(
         "Rows computed together",
-        "Larger batches under load are as it should be. Always 1 under load: the clients wait "
-        "for each other.",
+        "Larger batches under load are as it should be. Always 1 under load: the clients wait for "
+        "each other.",
         buckets(
             f"sum by (le) (increase(relay_serving_batch_rows_bucket{{{OF}}}[$__rate_interval]))"
         ),
@@ -177,8 +172,8 @@ def _batches() -> Panel:
 def _queue() -> Panel:
     return lines(
         "Queue",
-        "Requests in flight (the scrape is one) and rows waiting. Both climbing "
-        "without end: more comes than goes; add replicas.",
+        "Requests in flight (the scrape is one) and rows waiting. Both climbing without end: more "
+        "comes than goes; add replicas.",
         query("sum(relay_serving_in_flight)", "requests in flight"),
         query(f"sum(relay_serving_waiting_rows{{{OF}}})", "rows waiting"),
     )
@@ -188,8 +183,8 @@ def _log() -> Panel:
     write = "rate(relay_serving_prediction_log_write_seconds_bucket[$__rate_interval])"
     return lines(
         "Writing the prediction log",
-        "Every answer waits for it. Milliseconds instead of microseconds: a slow or full disk; "
-        "see Platform.",
+        "Every answer waits for it. Milliseconds instead of microseconds: a slow or full disk; see "
+        "Platform.",
         query(f"histogram_quantile(0.99, sum by (le) ({write}))", "99th percentile"),
         query(f"histogram_quantile(0.5, sum by (le) ({write}))", "median"),
         unit="s",
@@ -226,10 +221,9 @@ def _swaps() -> Panel:
 def _trials() -> Panel:
     return number(
         "Shadow and canary, since its start",
-        "Failures are the challenger's: look at it before you promote it. "
-        "Dropped: it is too "
-        "slow for the traffic. Withdrawn: it was worse than the champion; the tag in MLflow says "
-        "at what.",
+        "Failures are the challenger's: look at it before you promote it. Dropped: it is too slow "
+        "for the traffic. Withdrawn: it was worse than the champion; the tag in MLflow says at "
+        "what.",
         now(f"max(relay_serving_canary_share{{{OF}}})", "canary share"),
         now(f"sum(relay_serving_canary_failures_total{{{OF}}})", "canary failures"),
         now(f"sum(relay_serving_canary_withdrawn_total{{{OF}}})", "withdrawn"),
@@ -242,14 +236,13 @@ def _trials() -> Panel:
 def _labels() -> Panel:
     return lines(
         "Labels taken",
-        "unknown: labels for ids of which no prediction is in the log; who sends them has other "
+        "Unknown: labels for ids of which no prediction is in the log; who sends them has other "
         "ids.",
         query(
             f"sum by (prediction) (rate(relay_serving_labels_total{{{OF}}}[$__rate_interval]))",
             "prediction {{prediction}}",
         ),
         unit="cps",
-        stacked=True,
     )
 
 
@@ -264,7 +257,6 @@ def _codes() -> Panel:
             "{{protocol}} {{code}}",
         ),
         unit="reqps",
-        stacked=True,
     )
 
 
@@ -272,8 +264,7 @@ def _loaded() -> Panel:
     return number(
         "The log and the registry",
         "Writes that failed were answered with 503: free the disk or mend its permissions. "
-        "Registry 0: MLflow "
-        "is away, promotions and rollbacks do not reach serving.",
+        "Registry 0: MLflow is away, promotions and rollbacks do not reach serving.",
         now(
             "sum(increase(relay_serving_prediction_log_failures_total[$__range]))", "failed writes"
         ),

@@ -64,8 +64,8 @@ def _champion() -> Panel:
 def _age() -> Panel:
     return number(
         "Champion's age, of its limit",
-        "100 % is the policy's max_age_days. Beyond it trigger the train DAG by hand, and ask "
-        "why the loop did not.",
+        "100 % is the policy's max_age_days. Beyond it trigger the train DAG by hand, and ask why "
+        "the loop did not.",
         now(f"(time() - max({CREATED})) / max(relay:max_model_age_seconds{{{OF}}})"),
         unit="percentunit",
         steps=SHARE_OF_LIMIT,
@@ -114,9 +114,9 @@ def _scores() -> Panel:
     named = f'label_replace({losses}, "of", "$1", "metric", "(?:baselines/)?(.+?)(?:/log_loss)?")'
     return bars(
         "Log loss on the hold-out, by version",
-        "Lower is better. A champion that is not clearly below its own baselines is not worth "
-        "its upkeep; "
-        "versions were held out on different days, so compare each with its baselines only.",
+        "Lower is better. A champion that is not clearly below its own baselines is not worth its "
+        "upkeep; versions were held out on different days, so compare each with its baselines "
+        "only.",
         now(f"sort({named})", "{{alias}} {{of}}"),
         link=REGISTRY,
     )
@@ -127,9 +127,8 @@ def _aliases() -> Panel:
     score = f'{keys} (relay_model_score{{{OF},metric="%s"}})'
     return listing(
         "Who is what",
-        "Hold-out scores of the versions that have an alias. A calibration error near the "
-        "policy's limit says the "
-        "probabilities should not be taken literally.",
+        "Hold-out scores of the versions that have an alias. A calibration error near the policy's "
+        "limit says the probabilities should not be taken literally.",
         rows(score % "log_loss"),
         rows(score % "auc"),
         rows(score % "calibration_error"),
@@ -154,8 +153,7 @@ def _tasks() -> Panel:
     return timeline(
         "Its tasks, in the last run",
         "train, register, evaluate, promote: blue moves to the right and ends green, or skipped "
-        "where there was "
-        "nothing to do. Red: open the task's log in Airflow.",
+        "where there was nothing to do. Red: open the task's log in Airflow.",
         query(f"max by (task) ({tasks})", "{{task}}"),
         texts=states.TASKS,
         link=RUNS,
@@ -165,8 +163,8 @@ def _tasks() -> Panel:
 def _durations() -> Panel:
     return bars(
         "How long they took",
-        "Training should be the longest. A task of seconds that takes minutes waits for a "
-        "source: see Airflow and Platform.",
+        "Training should be the longest. A task of seconds that takes minutes waits for a source: "
+        "see Airflow and Platform.",
         now(
             'sort_desc(max by (task) (relay_task_last_duration_seconds{dag="${model}_train"}))',
             "{{task}}",
