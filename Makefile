@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock generate proto bench bench-serving bench-monitoring clean distclean
+.PHONY: help install demo test e2e check format lock generate proto bench bench-serving bench-monitoring clean distclean
 
 help:  ## say what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -13,8 +13,11 @@ install:  ## put everything into .venv and .venv-airflow (pinned, checked by has
 demo: install  ## run the platform and one lap before your eyes; ONCE=1: one lap, then stop
 	@$(BIN)/python -m services.embedded.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: install  ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: install  ## all tests, but those of the containers
+	@$(BIN)/python -m pytest --ignore=tests/stack $(ARGS)
+
+e2e: install  ## the stack in containers, from nothing, where there is a Docker engine
+	@$(BIN)/python -m pytest tests/stack $(ARGS)
 
 check: install  ## format, lint, types, import rules
 	$(BIN)/ruff format --check .

@@ -1,4 +1,7 @@
-"""One lap by ``make demo ONCE=1``, and the same home started again: what every test here asks."""
+"""One lap by ``make demo ONCE=1``, and the same home started again: what every test here asks.
+
+The platform ends with the last of them: its DAGs shall not run beside other tests.
+"""
 
 import os
 import re
@@ -98,14 +101,14 @@ class Loop:
         subprocess.run([supervisorctl, "-s", socket, order, program], check=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     """A home and ports of our own."""
     ports = {f"{part}_port": free_port() for part in PARTS}
     return Embedded.model_validate({"home": tmp_path_factory.mktemp("lap"), **ports})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environment(place: Embedded) -> dict[str, str]:
     ports = {f"RELAY_{part.upper()}_PORT": str(place.port(part)) for part in PARTS}
     makes = {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}  # of the make that runs the tests
@@ -113,7 +116,7 @@ def environment(place: Embedded) -> dict[str, str]:
     return {**kept, "RELAY_HOME": str(place.home), **ports}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(
     place: Embedded, environment: dict[str, str], request: pytest.FixtureRequest
 ) -> Iterator[Demo]:
@@ -139,7 +142,7 @@ def demo(
     assert not place.home.exists()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def loop(demo: Demo, environment: dict[str, str]) -> Iterator[Loop]:
     """The lap's home, up again; Ctrl-C ends it and leaves nothing running."""
     assert demo.exit_code == 0, demo.told
