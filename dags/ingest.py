@@ -1,5 +1,7 @@
 """``<model>_ingest``: a batch from the landing folder becomes a dataset version, or quarantine."""
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, Param
 from relay_step import DEFAULTS, Step, dataset, policies
 
@@ -15,6 +17,7 @@ the run fails and is not tried again. **The same batch twice** is one version.""
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=4,  # two at once are safe: the registry takes pushes one after the other
+        dagrun_timeout=timedelta(minutes=30),  # a batch takes seconds; one that hangs is told of
         default_args=DEFAULTS,
         tags=["relay", model],
         params={

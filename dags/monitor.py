@@ -1,5 +1,7 @@
 """``<model>_monitor``: check the newest window, and ask for a retrain when the policy says so."""
 
+from datetime import timedelta
+
 from airflow.sdk import DAG
 from relay_step import DEFAULTS, Step, policies, retrain
 
@@ -15,6 +17,7 @@ the asset `{model}_retrain`, or is skipped and says why not. What could not run 
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=1,
+        dagrun_timeout=timedelta(minutes=30),  # one that hangs would keep the next ones waiting
         default_args=DEFAULTS,
         tags=["relay", model],
     ):

@@ -1,6 +1,7 @@
 """``<model>_train``: train, register, evaluate, promote; on new data, on drift, or by hand."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param
@@ -40,6 +41,7 @@ dataset version, on a retrain event, or by hand.""",
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=1,
+        dagrun_timeout=timedelta(hours=2),  # flights take minutes; one that hangs is told of
         default_args=DEFAULTS,
         tags=["relay", model],
         user_defined_macros={"trigger": trigger, "reason": reason},

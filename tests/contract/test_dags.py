@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,15 +16,21 @@ import json, sys
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(dag_folder=sys.argv[1])
 dags = {
-    name: {"tasks": dag.task_ids, "params": list(dag.params)}
+    name: {
+        "tasks": dag.task_ids,
+        "params": list(dag.params),
+        "longest": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
+    }
     for name, dag in bag.dags.items()
 }
 print(json.dumps({"dags": dags, "errors": bag.import_errors}))
 """
 
+Read = dict[str, dict[str, dict[str, Any]]]
+
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[str, list[str]]]]:
+def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     home = tmp_path_factory.mktemp("airflow")
     dags = ROOT / "dags"
     done = subprocess.run(
@@ -39,15 +46,15 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[s
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answer: dict[str, dict[str, dict[str, list[str]]]] = json.loads(done.stdout.splitlines()[-1])
+    answer: Read = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 
-def test_every_file_parses(read: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+def test_every_file_parses(read: Read) -> None:
     assert not read["errors"]
 
 
-def test_every_model_has_its_dags(read: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+def test_every_model_has_its_dags(read: Read) -> None:
     wanted = {
         f"{model}_{dag}": tasks
         for model in models.names()
@@ -62,8 +69,16 @@ def test_every_model_has_its_dags(read: dict[str, dict[str, dict[str, list[str]]
 
 
 def test_the_training_form_asks_what_a_person_may_change(
-    read: dict[str, dict[str, dict[str, list[str]]]],
+    read: Read,
 ) -> None:
     for model in models.names():
         form = read["dags"][f"{model}_train"]["params"]
         assert form == ["months", "epochs", "learning_rate", "seed"]
+
+
+def test_a_run_that_hangs_fails(read: Read) -> None:
+    longest = {name: dag["longest"] for name, dag in read["dags"].items()}
+    wanted = {"ingest": 1800, "monitor": 1800, "train": 7200}
+    assert longest == {
+        f"{model}_{dag}": seconds for model in models.names() for dag, seconds in wanted.items()
+    }
