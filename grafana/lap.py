@@ -5,22 +5,21 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import states
+from grafana.alerts import alerts
 from grafana.board import CREATED, board, shelf
 from grafana.panels import (
     SHARE_OF_LIMIT,
     Panel,
-    listing,
     now,
     number,
     query,
-    rows,
     state,
     timeline,
 )
 from grafana.scores import live_score
 from grafana.states import BAD, GATES, LATE, OK, PAUSED, SERVED, SERVES, SERVING, WAITING
 
-FIRING = 'ALERTS{alertstate="firing",model=~"$model|"'
+ITS_ALERTS = 'model=~"$model|"'  # and the platform's, which name no model
 GATE = 'relay_model_gate_passed{{model="$model",alias="{alias}"}}'
 BUDGET = 'relay_retrain_budget_left{model="$model"}'
 RETRAIN = "max({})".format(
@@ -31,6 +30,10 @@ RETRAIN = "max({})".format(
         (BUDGET, OK),
     )
 )
+REQUESTED = 'max by (version) (relay_retrain_requested{model="$model"}) == 1'
+JUDGED = 'max by (version) (relay_monitor_last_run_timestamp_seconds{model="$model"})'
+# When the monitor last ran and asked: it says so only until it runs again.
+ASKED = f"time() - max(max_over_time(({JUDGED} and {REQUESTED})[1d:15s]))"
 TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, act_now=BAD)
 RETRAINS = states.texts(ready=OK, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD)
 
@@ -45,12 +48,13 @@ def lap() -> Dashboard:
         shelf(3, *((4, stage) for stage in _stages()), title="Where it stands"),
         shelf(3, *((4, age) for age in _ages())),
         shelf(9, (12, _history()), (12, live_score()), title="How it came there"),
-        shelf(7, (12, _alerts()), (12, _versions()), title="What needs somebody"),
+        shelf(7, (12, alerts(ITS_ALERTS)), (12, _versions()), title="What needs somebody"),
     )
 
 
 def _turning() -> Panel:
-    pages, tickets = (f'count({FIRING},severity="{name}"}})' for name in ("page", "ticket"))
+    firing = f'count(ALERTS{{alertstate="firing",{ITS_ALERTS},severity="%s"}})'
+    pages, tickets = firing % "page", firing % "ticket"
     paused = 'max(relay_dag_paused{model="$model"}) == 1'
     verdict = states.first_of((pages, BAD), (tickets, LATE), (paused, PAUSED), ("vector(0)", OK))
     return state(
@@ -121,12 +125,13 @@ def _stages() -> Sequence[Panel]:
             "1 Data",
             "ingest",
             "A failed run: the batch was refused and lies in quarantine, with the reason in the "
-            "log.",
+            "log. Late: no run has ended well for two of the policy's periods.",
         ),
         _dag(
             "2 Train",
             "train",
-            "A failed run: its log says why. A training that had nothing to do is ok.",
+            "A failed run: its log says why. A training that had nothing to do is ok. It has no "
+            "hours: new data or the monitor starts it.",
         ),
         state(
             "3 Gate",
@@ -166,32 +171,32 @@ def _stages() -> Sequence[Panel]:
 
 def _dag(title: str, name: str, about: str) -> Panel:
     dag = f"${{model}}_{name}"
-    late = "Late: no run has ended well for two of the policy's periods. Paused: by a person."
     link = ("Airflow", f"${{airflow}}/dags/{dag}")
-    return state(title, f"{about} {late}", now(states.run_state(dag)), states.RUNS, link=link)
+    said = f"{about} Paused: by a person."
+    return state(title, said, now(states.run_state(dag)), states.RUNS, link=link)
 
 
 def _ages() -> Sequence[Panel]:
     return [
         _age(
-            "since the newest data",
+            "Since the newest data",
             'relay_dataset_created_timestamp_seconds{dataset="$model"}',
             "the data registry's newest version was published; older than the source's rhythm: see "
             "Data",
         ),
         _age(
-            "since the last training",
+            "Since the last training",
             'relay_training_last_run_timestamp_seconds{model="$model"}',
             "the newest training run began; to be read with the champion's age beside it",
         ),
         _age(
-            "age of the champion",
+            "Age of the champion",
             CREATED,
             "the champion was registered; above the policy's max_age_days an alert asks for a "
             "training",
         ),
         number(
-            "since registry seen",
+            "Since the registry was seen",
             "How stale what is served may be. More than a minute: MLflow is away from serving, "
             "which goes on with what it has.",
             now("max(relay_serving_registry_age_seconds)"),
@@ -199,18 +204,18 @@ def _ages() -> Sequence[Panel]:
             decimals=0,
         ),
         _age(
-            "since the last check",
+            "Since the last check",
             'relay_monitor_last_run_timestamp_seconds{model="$model"}',
             "the monitor last judged; more than two of its periods: look at its DAG",
         ),
         number(
-            "of cool-down left",
-            "Event time until the policy lets the monitor ask again. To train before, trigger the "
-            "train DAG by hand.",
-            now('max(relay_retrain_cooldown_left_seconds{model="$model"})'),
+            "Since the last request",
+            "Time since the monitor last asked for a training, if it did in a day. Cooling down "
+            "above: it may not ask again yet; to train before, trigger the train DAG by hand.",
+            now(ASKED),
             unit="s",
             decimals=0,
-            empty="none",
+            empty="none in a day",
         ),
     ]
 
@@ -244,20 +249,4 @@ def _versions() -> Panel:
         "the gate's limits are too near to chance.",
         query('max by (role) (relay_serving_served_version{model="$model"} > 0)', "{{role}}"),
         unit="prefix:v",
-    )
-
-
-def _alerts() -> Panel:
-    return listing(
-        "Alerts firing",
-        "Empty is well. Each name has a runbook of what to do at ${page}/runbooks.",
-        rows(f"max by (alertname, severity, check, column, version) ({FIRING}}})"),
-        columns={
-            "alertname": "alert",
-            "severity": "severity",
-            "check": "check",
-            "column": "column",
-            "version": "version",
-        },
-        link=("runbooks", "${page}/runbooks"),
     )

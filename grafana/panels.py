@@ -220,9 +220,13 @@ def listing(
     *targets: Query,
     columns: Mapping[str, str],
     units: Mapping[str, str] | None = None,
+    leads: Mapping[str, str] | None = None,
     link: tuple[str, str] | None = None,
 ) -> table.Panel:
-    """A table of the columns that are named, in their order: label, or `Value #A`, to heading."""
+    """A table of the columns that are named, in their order: label, or `Value #A`, to heading.
+
+    `leads` has the address that a heading's values lead to.
+    """
     panel = _framed(table.Panel(), title, about, targets, link).min_width(70)
     panel = panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     order = {name: place for place, name in enumerate(columns)}
@@ -234,6 +238,9 @@ def listing(
     panel = panel.with_transformation(DataTransformerConfig(id_val="organize", options=shown))
     for heading, unit in (units or {}).items():
         panel = panel.override_by_name(heading, [DynamicConfigValue("unit", unit)])
+    for heading, url in (leads or {}).items():
+        leading = [{"title": heading, "url": url}]
+        panel = panel.override_by_name(heading, [DynamicConfigValue("links", leading)])
     return panel
 
 

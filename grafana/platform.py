@@ -2,6 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from grafana.alerts import alerts
 from grafana.board import board, shelf
 from grafana.panels import (
     ANY_IS_BAD,
@@ -9,11 +10,9 @@ from grafana.panels import (
     Texts,
     bars,
     lines,
-    listing,
     now,
     number,
     query,
-    rows,
     timeline,
 )
 
@@ -21,8 +20,7 @@ UP: Texts = {1: ("up", "green"), 0: ("away", "red")}
 
 
 def platform() -> Dashboard:
-    """Arrange the page: what is away, then disk, memory, processors, and the watchers "
-    "themselves."""
+    """Arrange the page: what is away, then disk, memory, processors, the watchers themselves."""
     return board(
         "relay-platform",
         "Platform",
@@ -31,7 +29,7 @@ def platform() -> Dashboard:
         shelf(8, (12, _targets()), (12, _sources()), title="Up or away"),
         shelf(8, (8, _memory()), (8, _processors()), (8, _free()), title="What they use"),
         shelf(8, (8, _scrapes()), (8, _asking()), (8, _samples()), title="The watchers"),
-        shelf(7, (24, _alerts())),
+        shelf(7, (24, alerts())),
         model_free=True,
     )
 
@@ -174,20 +172,4 @@ def _samples() -> Panel:
         "Prometheus' own status page names the metric.",
         query("sum by (job) (scrape_samples_scraped)", "{{job}}"),
         stacked=True,
-    )
-
-
-def _alerts() -> Panel:
-    return listing(
-        "Alerts firing",
-        "Empty is well. Each name has a runbook of what to do at ${page}/runbooks.",
-        rows('max by (alertname, severity, model, job, instance) (ALERTS{alertstate="firing"})'),
-        columns={
-            "alertname": "alert",
-            "severity": "severity",
-            "model": "model",
-            "job": "job",
-            "instance": "instance",
-        },
-        link=("runbooks", "${page}/runbooks"),
     )

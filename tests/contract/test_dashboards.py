@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from grafana.__main__ import write
 from grafana.queries import fill, panels, queries
+from services.page.facts import EXPRESSIONS
 from services.page.metrics import Metrics as PageMetrics
 from services.serving.metrics import Metrics as ServingMetrics
 
@@ -105,6 +106,26 @@ def test_each_metric_of_a_rule_is_exported_by_something() -> None:
     assert {name for name in RULED if not OF_THE_TOOLS.fullmatch(name)} <= OURS | RECORDED
 
 
+WRITTEN = [
+    ROOT / "README.md",
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs/runbooks").glob("*.md"),
+]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.name))
+def test_each_metric_that_people_read_of_is_exported_by_something(path: Path) -> None:
+    named = set(re.findall("[a-z_:]*relay[_:][a-z0-9_:]+", path.read_text()))
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in OURS}
+    assert named <= OURS | RECORDED | families
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_each_metric_of_the_front_page_is_exported_by_something(name: str) -> None:
+    asked = {name for name in metrics_of(EXPRESSIONS[name]) if not OF_THE_TOOLS.fullmatch(name)}
+    assert asked <= OURS | RECORDED
+
+
 def test_each_metric_that_is_exported_is_used_or_documented() -> None:
     documents = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
     documented = set(re.findall("relay_[a-z_]+", documents))
@@ -170,6 +191,21 @@ def test_links_lead_to_dashboards_that_are_there_and_name_variables_that_are_the
         address = fill(link["url"], known)
         inside = re.match(r"/d/([\w-]+)", address)
         assert address.startswith("http://") or (inside and inside[1] in UIDS), link
+
+
+def test_an_alert_that_fires_leads_to_its_runbook() -> None:
+    tables = [
+        panel
+        for board in DASHBOARDS
+        for panel in panels(board)
+        if panel["title"] == "Alerts firing"
+    ]
+    assert len(tables) == 2
+    for table in tables:
+        (override,) = table["fieldConfig"]["overrides"]
+        (links,) = override["properties"]
+        assert override["matcher"]["options"] == "alert"
+        assert links["value"][0]["url"] == "${page}/runbooks/${__value.raw}"
 
 
 def test_what_may_be_empty_is_a_panel_that_is_there_and_says_why() -> None:

@@ -23,6 +23,7 @@ WANTED = 'relay_serving_wanted_version{instance="i",model="flights",role="champi
 SERVED = 'relay_serving_served_version{instance="i",model="flights",role="champion"}'
 BUDGET = 'relay_retrain_budget_left{model="flights",version="1"}'
 ASKED = 'relay_retrain_requested{model="flights",version="1"}'
+JUDGED = 'relay_monitor_last_run_timestamp_seconds{model="flights",version="1"}'
 COOLING = 'relay_retrain_cooldown_left_seconds{model="flights",version="1"}'
 VERDICT = 'relay_check_verdict{model="flights",check="drift",column="%s",verdict="%s"}'
 ALERT = 'ALERTS{alertname="%s",alertstate="firing",severity="%s"%s}'
@@ -33,7 +34,7 @@ def turning() -> str:
     return dict(queries(board, MODEL))["Is the loop turning?"]
 
 
-CASES: dict[str, tuple[str, dict[str, float], int | None]] = {
+CASES: dict[str, tuple[str, dict[str, float | str], int | None]] = {
     "a run that went well": (states.run_state("d"), {RUN % "success": 1, RUN % "failed": 0}, OK),
     "a run that goes on": (
         states.run_state("d"),
@@ -65,6 +66,12 @@ CASES: dict[str, tuple[str, dict[str, float], int | None]] = {
     "a training asked for": (lap.RETRAIN, {BUDGET: 3, ASKED: 1, COOLING: 9}, PAUSED),
     "cooling down": (lap.RETRAIN, {BUDGET: 3, ASKED: 0, COOLING: 9}, WAITING),
     "ready to ask": (lap.RETRAIN, {BUDGET: 3, ASKED: 0, COOLING: 0}, OK),
+    "the last request, four runs ago": (
+        lap.ASKED,
+        {JUDGED: "0+60", ASKED: "0 0 0 0 0 1 1 0 0 0 0"},
+        4 * 60,
+    ),
+    "no request": (lap.ASKED, {JUDGED: "0+60", ASKED: 0}, None),
     "one column of two alerts": (
         states.worst_verdict('model="$model"'),
         {VERDICT % ("a", "ok"): 1, VERDICT % ("b", "ok"): 0, VERDICT % ("b", "alert"): 1},
@@ -89,7 +96,10 @@ CASES: dict[str, tuple[str, dict[str, float], int | None]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_a_state_is_what_its_series_say(case: str, tmp_path: Path) -> None:
     expression, series, expected = CASES[case]
-    given = [{"series": name, "values": f"{value}x20"} for name, value in series.items()]
+    given = [
+        {"series": name, "values": value if " " in str(value) else f"{value}x20"}
+        for name, value in series.items()
+    ]
     samples = [] if expected is None else [{"labels": "{}", "value": expected}]
     asked = {"expr": fill(expression, MODEL), "eval_time": "10m", "exp_samples": samples}
     test = {"interval": "1m", "input_series": given, "promql_expr_test": [asked]}
