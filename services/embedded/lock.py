@@ -52,6 +52,12 @@ def main() -> None:
     (LOCKS / "relay.txt").write_text(PINNED.sub("", ours), encoding="utf-8")
     serving = compiled("pyproject.toml", "--extra", "serving", "--constraint", "locks/relay.txt")
     (LOCKS / "serving.txt").write_text(serving, encoding="utf-8")
+    image = compiled(
+        "locks/pipelines.in",
+        *("pyproject.toml", "--extra", "pipelines", "--extra", "page"),
+        *("--constraint", "locks/relay.txt", *torch_flags(os.environ, version)),
+    )
+    (LOCKS / "pipelines.txt").write_text(PINNED.sub("", image), encoding="utf-8")
     (LOCKS / "airflow.txt").write_text(compiled("locks/airflow.in"), encoding="utf-8")
     (LOCKS / "build.txt").write_text(compiled("-setuptools"), encoding="utf-8")
     (LOCKS / "uv.txt").write_text(compiled("-uv"), encoding="utf-8")

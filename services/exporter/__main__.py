@@ -55,11 +55,12 @@ def sources(settings: ExporterSettings) -> list[Asked]:
         Asked(DiskSource(settings.home, settings.prediction_log), seconds),
         Asked(registry, seconds, fresh),
     ]
-    if settings.mlflow_url:
-        found.append(Asked(MlflowSource(RestApi(settings.mlflow_url, seconds)), seconds, fresh))
-    if settings.airflow_url:
+    if url := settings.exporter_mlflow_url:
+        rest = RestApi(url, seconds, settings.mlflow_login())
+        found.append(Asked(MlflowSource(rest), seconds, fresh))
+    if url := settings.exporter_airflow_url:
         user, file = settings.airflow_user, settings.airflow_password_file
-        api = AirflowApi(settings.airflow_url, user, file, seconds)
+        api = AirflowApi(url, user, file, seconds)
         found.append(Asked(AirflowSource(api), seconds, fresh))
     return found
 

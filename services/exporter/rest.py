@@ -16,10 +16,10 @@ _T = TypeVar("_T")
 class RestApi:
     """The connections to one server; waits at most `seconds` for each part of an answer."""
 
-    def __init__(self, url: str, seconds: float) -> None:
+    def __init__(self, url: str, seconds: float, login: tuple[str, str] | None = None) -> None:
         """Take a user and password out of the address, so that no error's text shows them."""
         address = httpx.URL(url)
-        auth = (address.username, address.password) if address.userinfo else None
+        auth = login or ((address.username, address.password) if address.userinfo else None)
         self.http = httpx.Client(
             base_url=address.copy_with(username=None, password=None), auth=auth, timeout=seconds
         )

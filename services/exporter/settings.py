@@ -14,6 +14,13 @@ def _under_home(folder: str, description: str) -> Any:
     return Field(default_factory=lambda given: given["home"] / folder, description=description)
 
 
+def _if_not(url: str) -> Any:
+    return Field(
+        default_factory=lambda given: given[url],
+        description="where the exporter asks, if not where people look",
+    )
+
+
 class ExporterSettings(BaseSettings):
     """Every field has the variable `RELAY_<FIELD>`; folders not given lie under `RELAY_HOME`."""
 
@@ -32,6 +39,8 @@ class ExporterSettings(BaseSettings):
     airflow_user: str = "admin"
     airflow_password_file: Path | None = None
     mlflow_url: str = Field(default="http://127.0.0.1:5000", description="empty: there is none")
+    mlflow_user: str = Field(default="relay", description="who we are, where MLflow asks")
+    mlflow_password_file: Path | None = Field(default=None, description="none: it does not ask")
     serving_url: str = ""
     evidently_url: str = ""
     page_url: str = ""
@@ -39,6 +48,8 @@ class ExporterSettings(BaseSettings):
     alertmanager_url: str = ""
     grafana_url: str = ""
 
+    exporter_airflow_url: str = _if_not("airflow_url")
+    exporter_mlflow_url: str = _if_not("mlflow_url")
     exporter_host: str = "127.0.0.1"
     exporter_port: int = Field(default=9101, ge=0, le=65535)
     exporter_fresh_seconds: PositiveFloat = Field(
@@ -47,6 +58,12 @@ class ExporterSettings(BaseSettings):
     exporter_deadline_seconds: PositiveFloat = Field(
         default=4.0, description="who has not answered a scrape by then is away"
     )
+
+    def mlflow_login(self) -> tuple[str, str] | None:
+        """Give user and password for MLflow, where it asks; OSError without the file."""
+        if self.mlflow_password_file is None:
+            return None
+        return self.mlflow_user, self.mlflow_password_file.read_text(encoding="utf-8").strip()
 
     def urls(self) -> dict[str, str]:
         """Give the address of each part that people look at; empty where nobody said it."""

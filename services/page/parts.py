@@ -25,6 +25,7 @@ class Parts:
     settings: PageSettings
     metrics: Metrics
     client: httpx.AsyncClient
+    mlflow_login: tuple[str, str] | None
     prometheus: Prometheus
     trail: Trail
     templates: Jinja2Templates
@@ -37,6 +38,7 @@ def put_together(settings: PageSettings) -> Parts:
         settings=settings,
         metrics=Metrics(),
         client=client,
+        mlflow_login=settings.mlflow_login(),
         prometheus=Prometheus(
             client,
             settings.page_prometheus_url,

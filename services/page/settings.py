@@ -82,7 +82,15 @@ class PageSettings(BaseSettings):
         default_factory=lambda given: given["prometheus_url"],
         description="where the page asks, if not where people look",
     )
+    mlflow_user: str = Field(default="relay", description="who we are, where MLflow asks")
+    mlflow_password_file: Path | None = Field(default=None, description="none: it does not ask")
     page_mlflow_url: Address = Field(
         default_factory=lambda given: given["mlflow_url"],
         description="where the page asks, if not where people look",
     )
+
+    def mlflow_login(self) -> tuple[str, str] | None:
+        """Give user and password for MLflow, where it asks; OSError without the file."""
+        if self.mlflow_password_file is None:
+            return None
+        return self.mlflow_user, self.mlflow_password_file.read_text(encoding="utf-8").strip()

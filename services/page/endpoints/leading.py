@@ -67,5 +67,7 @@ async def run(request: Request) -> Response:
 async def _ask(parts: Parts, what: str, **parameters: str) -> Any:
     """Ask MLflow's REST API: https://mlflow.org/docs/latest/api_reference/rest-api.html."""
     url = f"{parts.settings.page_mlflow_url}/api/2.0/mlflow/{what}"
-    answer = await parts.client.get(url, params=parameters, timeout=_ASK_SECONDS)
+    answer = await parts.client.get(
+        url, params=parameters, timeout=_ASK_SECONDS, auth=parts.mlflow_login
+    )
     return answer.raise_for_status().json()
