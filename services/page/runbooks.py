@@ -8,6 +8,7 @@ from services.page.markdown import render
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
+_HEAD = re.compile(r"^\*(page|ticket)\*: +(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,19 @@ class Runbook:
     html: str
 
 
-def list_runbooks(folder: Path) -> list[str]:
-    """Name the alerts that have a runbook."""
-    return sorted(path.stem for path in folder.glob("*.md") if _NAME.fullmatch(path.stem))
+@dataclass(frozen=True)
+class Listed:
+    """A runbook as a list shows it; severity and meaning, where its head says them."""
+
+    name: str
+    severity: str
+    meaning: str
+
+
+def list_runbooks(folder: Path) -> list[Listed]:
+    """List the alerts that have a runbook: those that page first, then by name."""
+    listed = [_listed(path) for path in folder.glob("*.md") if _NAME.fullmatch(path.stem)]
+    return sorted(listed, key=lambda one: (one.severity != "page", one.name))
 
 
 def find_runbook(folder: Path, name: str) -> Runbook | None:
@@ -31,3 +42,8 @@ def find_runbook(folder: Path, name: str) -> Runbook | None:
     text = path.read_text(encoding="utf-8")
     title = _TITLE.search(text)
     return Runbook(name, title.group(1) if title else name, render(text))
+
+
+def _listed(path: Path) -> Listed:
+    head = _HEAD.search(path.read_text(encoding="utf-8"))
+    return Listed(path.stem, *(head.groups() if head else ("", "")))

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from services.page.app import _routes
 from services.page.markdown import render
-from services.page.runbooks import find_runbook, list_runbooks
+from services.page.runbooks import Listed, find_runbook, list_runbooks
 from services.page.settings import PageSettings
 from tests.programs import ROOT
 
@@ -27,9 +27,17 @@ def test_a_runbook_is_found_by_its_alerts_name_alone(tmp_path: Path) -> None:
     assert found is not None
     assert found.title == "A target is down"
     assert "<strong>it</strong>" in found.html
-    assert list_runbooks(folder) == ["TargetDown"]
+    assert list_runbooks(folder) == [Listed("TargetDown", "", "")]
     for name in ("Other", "../secret", "..%2fsecret", "/etc/passwd", "", "TargetDown.md", "a\0b"):
         assert find_runbook(folder, name) is None
+
+
+def test_runbooks_that_page_are_listed_first_and_each_says_what_it_is_about() -> None:
+    listed = list_runbooks(ROOT / "docs/runbooks")
+    severities = [one.severity for one in listed]
+    assert severities == sorted(severities)
+    assert {"page", "ticket"} == set(severities)
+    assert all(one.meaning.endswith(".") for one in listed)
 
 
 @pytest.mark.parametrize(

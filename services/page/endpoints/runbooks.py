@@ -10,8 +10,8 @@ from services.page.runbooks import find_runbook, list_runbooks
 
 def runbooks(request: Request) -> Response:
     """List the alerts that have one."""
-    names = list_runbooks(parts_of(request).settings.runbooks)
-    return page(request, "runbooks.html", names=names)
+    listed = list_runbooks(parts_of(request).settings.runbooks)
+    return page(request, "runbooks.html", runbooks=listed)
 
 
 def runbook(request: Request) -> Response:
