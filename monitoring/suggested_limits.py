@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil, floor, log10
+from math import ceil, floor, inf, isfinite, log10
 
 import yaml
 
@@ -45,11 +45,15 @@ _ANY = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A policy key's limit for one column, and the highest of so many windows' scores."""
+    """A policy key's limit for one column, and the highest of so many windows' scores.
+
+    A limit of None, and a highest score of infinity: a quiet window could not tell, as a column
+    that is mostly missing cannot of a jump, so it is not to be asked for.
+    """
 
     key: str
     column: str
-    limit: float
+    limit: float | None
     highest: float
     windows: int
 
@@ -78,7 +82,7 @@ def suggest(
     if not scores:
         raise ValueError("there is no window to take limits from")
     return [
-        Suggestion(key, column, limit(max(LEAST[key], MARGIN * max(found))), max(found), len(found))
+        Suggestion(key, column, _limit(key, max(found)), max(found), len(found))
         for (key, column), found in scores.items()
     ]
 
@@ -91,7 +95,7 @@ def render(suggestions: Iterable[Suggestion], default: Mapping[str, float] = LEA
         by_key[each.key].append(each)
     for key, group in by_key.items():
         lines += [f"{key}:", f"  default: {default[key]:g}"]
-        columns = [s for s in group if s.column != "probability" and s.limit > default[key]]
+        columns = [s for s in group if s.column != "probability" and s.limit != default[key]]
         lines += [_line("prediction", s, 2) for s in group if s.column == "probability"]
         lines += ["  columns:"] if columns else []
         lines += [_line(s.column, s, 4) for s in columns]
@@ -106,8 +110,14 @@ def limit(value: float) -> float:
     return float(round(ceil(round(value / step, 6)) * step, 10))
 
 
+def _limit(key: str, highest: float) -> float | None:
+    return limit(max(LEAST[key], MARGIN * highest)) if isfinite(highest) else None
+
+
 def _above(result: CheckResult, key: str, limits: MonitorLimits) -> float:
     """Return the part of a score that the limit is compared with: above the reference's share."""
+    if result.check == "jump" and result.score is None:
+        return inf  # too few values in two days
     if result.score is None or result.threshold is None or result.column is None:
         raise ValueError(f"{result.check} of {result.column} could not run: {result.reason}")
     if key in ("max_missing_increase", "max_stuck_increase"):
@@ -117,5 +127,8 @@ def _above(result: CheckResult, key: str, limits: MonitorLimits) -> float:
 
 
 def _line(name: str, found: Suggestion, indent: int) -> str:
-    entry = f"{' ' * indent}{name}: {found.limit:g}"
-    return f"{entry:<30}# at most {found.highest:.3g} in {found.windows} quiet windows"
+    number = "null" if found.limit is None else f"{found.limit:g}"
+    entry, many = f"{' ' * indent}{name}: {number}", f"{found.windows} quiet windows"
+    if found.limit is None:
+        return f"{entry:<30}# cannot be told in each of {many}"
+    return f"{entry:<30}# at most {found.highest:.3g} in {many}"

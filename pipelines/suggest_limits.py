@@ -22,6 +22,8 @@ from pipelines.steps.ingest import data_registry
 from pipelines.steps.train import LABEL, PROBABILITY
 from pipelines.tracking import CHAMPION, Tracking
 
+APART = 3  # days: no divisor of a week, so that windows end on all of its days
+
 
 def suggest_limits(
     model: Model, settings: Settings, tracking: Tracking, dataset: str | None, rows: int | None
@@ -80,15 +82,15 @@ def newest_rows(model: Model, settings: Settings) -> int | None:
 def quiet_windows(
     data: pd.DataFrame, model: Model, rows: int | None
 ) -> Iterator[tuple[WindowSketch, WindowSketch]]:
-    """Cut the data into windows, half a window apart, each with its two references.
+    """Cut the data into windows, each with its two references.
 
-    A window of more than ``rows`` rows is thinned by chance, the same at every call. Yields nothing
-    where the data is shorter than two windows.
+    They are `APART` days apart. One of more than ``rows`` rows is thinned by chance, the same at every call.
+    Yields nothing where the data is shorter than two windows.
     """
     days = model.policy.monitor.window_days
     age = days_before_newest(data[model.policy.data.event_time])
     span = int(age.max()) + 1
-    for begin in range(span, days - 1, -max(1, days // 2)):
+    for begin in range(span, days - 1, -APART):
         inside = (age < begin) & (age >= begin - days)
         window = data[inside]
         if rows is not None and len(window) > rows:

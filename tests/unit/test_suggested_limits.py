@@ -30,8 +30,9 @@ def test_the_windows_that_limits_were_taken_from_stay_quiet() -> None:
 
 def test_a_restless_column_gets_room_and_a_steady_one_does_not() -> None:
     found = {(s.key, s.column): s for s in suggest(WINDOWS, SCHEMA, limits())}
-    assert found["drift", "temp"].limit >= MARGIN * 0.9, "10 F are a standard deviation"
-    assert found["drift", "hour"].limit < 0.2
+    assert (found["drift", "temp"].limit or 0) >= MARGIN * 0.9, "10 F are a standard deviation"
+    assert (found["drift", "hour"].limit or 1) < 0.2
+    assert found["max_jump", "temp"].limit == 1.0, "warmer all fortnight long, and no step in it"
     assert found["max_missing_increase", "temp"].limit == 0.03, "never missing: the least limit"
     assert {s.windows for s in found.values()} == {len(WINDOWS)}
 
@@ -40,6 +41,13 @@ def test_the_yaml_says_why() -> None:
     text = render(suggest(WINDOWS, SCHEMA, limits()))
     (line,) = (each for each in text.splitlines() if each.lstrip().startswith("temp:"))
     assert "in 6 quiet windows" in line
+
+
+def test_a_column_with_too_few_values_for_a_jump_is_not_asked_for_one() -> None:
+    sparse = answers().assign(seats=lambda rows: rows["seats"].where(rows.index % 40 == 0))
+    text = render(suggest([*WINDOWS, (REFERENCE, sketch(sparse))], SCHEMA, limits()))
+    assert "seats: null" in text
+    assert yaml.safe_load(text)["max_jump"] == {"default": 1, "columns": {"seats": None}}
 
 
 def test_no_window_and_a_check_that_cannot_run_are_said() -> None:
