@@ -84,8 +84,8 @@ def quiet_windows(
 ) -> Iterator[tuple[WindowSketch, WindowSketch]]:
     """Cut the data into windows, each with its two references.
 
-    They are `APART` days apart. One of more than ``rows`` rows is thinned by chance, the same at every call.
-    Yields nothing where the data is shorter than two windows.
+    They are `APART` days apart. One of more than ``rows`` rows is thinned by chance, the same at
+    every call. Yields nothing where the data is shorter than two windows.
     """
     days = model.policy.monitor.window_days
     age = days_before_newest(data[model.policy.data.event_time])
