@@ -2,7 +2,7 @@
 
 from grafana.panels import Panel, listing, rows
 
-OF_A_MODEL = ("check", "column", "version", "dag")
+OF_A_MODEL = ("check", "column", "dag")
 OF_NONE = ("component", "source", "volume", "integration", "job", "instance")
 WHAT = ", ".join(f'"{label}"' for label in OF_A_MODEL + OF_NONE)
 
@@ -15,7 +15,14 @@ def alerts(*of: str) -> Panel:
         "Alerts firing",
         "Empty is well. The name of an alert leads to its runbook, which says what to do.",
         rows(f'label_join({about[0]} or {about[1]}, "what", " ", {WHAT})'),
-        columns={"alertname": "alert", "severity": "severity", "model": "model", "what": "what"},
+        columns={
+            "severity": "severity",
+            "alertname": "alert",
+            "model": "model",
+            "version": "version",
+            "what": "what",
+        },
+        sort="severity",  # those that page first
         leads={"alert": "${page}/runbooks/${__value.raw}"},
         link=("trail", "${page}/alerts"),
     )
@@ -23,4 +30,4 @@ def alerts(*of: str) -> Panel:
 
 def _firing(labels: tuple[str, ...], *of: str) -> str:
     chosen = ",".join(('alertstate="firing"', *of))
-    return f"max by (alertname, severity, model, {', '.join(labels)}) (ALERTS{{{chosen}}})"
+    return f"max by (alertname, severity, model, version, {', '.join(labels)}) (ALERTS{{{chosen}}})"

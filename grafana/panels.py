@@ -221,11 +221,12 @@ def listing(
     columns: Mapping[str, str],
     units: Mapping[str, str] | None = None,
     leads: Mapping[str, str] | None = None,
+    sort: str | None = None,
     link: tuple[str, str] | None = None,
 ) -> table.Panel:
     """A table of the columns that are named, in their order: label, or `Value #A`, to heading.
 
-    `leads` has the address that a heading's values lead to.
+    `leads` has the address that a heading's values lead to; `sort` is the heading to sort by.
     """
     panel = _framed(table.Panel(), title, about, targets, link).min_width(70)
     panel = panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
@@ -241,6 +242,8 @@ def listing(
     for heading, url in (leads or {}).items():
         leading = [{"title": heading, "url": url}]
         panel = panel.override_by_name(heading, [DynamicConfigValue("links", leading)])
+    if sort:
+        panel = panel.sort_by([common.TableSortByFieldState().display_name(sort).desc(False)])
     return panel
 
 
