@@ -5,6 +5,9 @@ March are right for a fortnight; then a fault begins, and the window slides on b
 """
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +30,6 @@ from pipelines.steps.ingest import ingest
 from pipelines.steps.monitor import monitor
 from pipelines.steps.register import register
 from pipelines.steps.train import REFERENCE_SKETCH, run_train
-from pipelines.suggest_limits import suggest_limits
 from pipelines.tracking import CHAMPION, ModelVersion, Tracking
 from tests.integration.test_steps import gaps_as_null
 from tests.monitor_windows import sketch
@@ -136,7 +138,7 @@ def inverted(rows: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("fault", "check", "column", "days"),
     [
-        (celsius, "drift", "temp", 14),
+        (celsius, "jump", "temp", 3),
         (stuck, "stuck", "wind_speed", 8),
         (renamed, "new_category", "carrier", 4),
         (nulls, "missing", "visib", 12),
@@ -206,10 +208,21 @@ def write_log(champion: Champion, answers: pd.DataFrame, end: pd.Timestamp, root
 def test_limits_suggested_from_winter_keep_march_quiet(
     champion: Champion, spring: pd.DataFrame
 ) -> None:
-    text = suggest_limits(champion.model, champion.settings, champion.tracking, None, 1280)
-    log.info(text)
+    settings, relay = champion.settings, str(Path(sys.executable).with_name("relay"))
+    places = {"RELAY_HOME": str(settings.home), "RELAY_MLFLOW_URL": settings.mlflow_url}
+    asked = subprocess.run(
+        [relay, "suggest-limits", "--model", "flights", "--rows", "1280"],
+        env={**os.environ, **places},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stderr
+    text = asked.stdout
+    log.info("%s%s", text, asked.stderr)
     policy = champion.model.policy.monitor
     suggested = MonitorLimits.model_validate(policy.model_dump() | yaml.safe_load(text))
+    assert (suggested.max_jump.of("weekday") or 0) > 1.7, "it jumps at every weekend"
     answers = champion.answer(spring)
     for limits in (policy, suggested):
         for week in range(4):
