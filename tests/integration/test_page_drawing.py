@@ -47,6 +47,11 @@ TURNS = {"type": "value", "options": {"1": {"text": "turns", "color": "green"}}}
 MAPPED = {"defaults": {"mappings": [TURNS]}}
 RATE = "rate(prometheus_http_requests_total[$__rate_interval]) or odd"
 MODELS = "label_values(relay_model_version, model)"
+LEADING = {"id": "links", "value": [{"title": "it", "url": "/runbooks/${__value.raw}"}]}
+LINKED = {
+    "overrides": [{"matcher": {"id": "byName", "options": "column"}, "properties": [LEADING]}]
+}
+AS_TABLE = {"instant": True, "format": "table"}
 SAMPLE = {
     "uid": "sample",
     "title": "Sample",
@@ -58,7 +63,7 @@ SAMPLE = {
         panel("stat", "Stat $model", 'relay_model_version{model="$model"} * 100'),
         panel("timeseries", "Lines", RATE),
         panel("bargauge", "Bars", "odd", target={"instant": True}),
-        panel("table", "Table", "odd", target={"instant": True, "format": "table"}),
+        panel("table", "Table", "odd", target=AS_TABLE, fieldConfig=LINKED),
         panel("heatmap", "Heat", "odd or limit"),
         panel("state-timeline", "States", "state", fieldConfig=MAPPED),
         panel("timeseries", "Empty", "nothing_here"),
@@ -120,6 +125,7 @@ def test_every_kind_of_panel_is_drawn(drawn_by: Callable[[Path], Program], tmp_p
     assert {title: state for title, state in states(dom).items() if title} == expected, notes(dom)
     assert "of <strong>flights</strong>" in dom
     assert 'href="/go/run/flights/4"' in dom
+    assert 'href="/runbooks/%3Cimg%20src%3Dx%20onerror%3Dboom()%3E"' in dom
     assert ">400<" in dom
     assert ">turns<" in dom
     assert "No data" in dom
