@@ -10,13 +10,16 @@ from monitoring.sketches.apache import CATEGORIES
 from monitoring.sketches.window import WindowSketch
 
 _SURE = 3.0  # standard errors that an estimate must be beyond a limit
+_WHOLE = 0.99  # of what is left to 1: a limit lies no further, so that a whole window is beyond it
+_EXPECTED = 20  # rows of another kind: that none of so many comes is no chance
 
 
 def missing(reference: WindowSketch, current: WindowSketch, name: str, increase: float) -> Measured:
-    """Share of missing values; threshold: the reference's own share and the increase allowed."""
+    """Share of missing values; threshold: the reference's own share, raised (`_raise`)."""
     now, before = current.column(name), reference.column(name)
     share, usual = now.missing / now.rows, before.missing / before.rows
-    return Measured(share, usual + increase, f"{share:.1%} missing, in the reference {usual:.1%}")
+    reason = f"{share:.1%} missing, in the reference {usual:.1%}"
+    return Measured(share, _raise(usual, increase, now.rows), reason)
 
 
 def out_of_range(current: WindowSketch, name: str, max_share: float) -> Measured:
@@ -42,15 +45,12 @@ def new_category(
 
 
 def stuck(reference: WindowSketch, current: WindowSketch, name: str, increase: float) -> Measured:
-    """Share of the most common value; threshold: the reference's and the increase allowed.
-
-    A threshold of 1 or more never alerts: a column that is nearly constant by nature cannot be
-    told from a stuck one.
-    """
-    value, share = current.present(name).commonest()
+    """Share of the most common value; threshold: the reference's own, raised (`_raise`)."""
+    now = current.present(name)
+    value, share = now.commonest()
     _, usual = reference.present(name).commonest()
     reason = f"{value} in {share:.1%} of the values; commonest in the reference {usual:.1%}"
-    return Measured(share, usual + increase, reason)
+    return Measured(share, _raise(usual, increase, now.present), reason)
 
 
 def duplicate_row(current: WindowSketch, max_share: float) -> Measured:
@@ -70,3 +70,13 @@ def duplicate_row(current: WindowSketch, max_share: float) -> Measured:
         return Measured(share, max_share, reason)
     low, high = max(0.0, share - _SURE * error), min(1.0, share + _SURE * error)
     return Measured(share, max_share + _SURE * error, reason, low, high)
+
+
+def _raise(usual: float, increase: float, rows: int) -> float:
+    """Add the increase allowed to the usual share, but leave what only a whole window exceeds.
+
+    Where so few rows of another kind are usual that a window may have none by chance, nothing is
+    left: a column that is nearly constant by nature cannot be told from a stuck one.
+    """
+    rest = 1 - usual
+    return usual + (min(increase, _WHOLE * rest) if rest * rows >= _EXPECTED else increase)

@@ -15,7 +15,7 @@ from math import ceil, floor, inf, isfinite, log10
 import yaml
 
 from monitoring.checks import run_checks
-from monitoring.limits import JumpLimits, MonitorLimits
+from monitoring.limits import JumpLimits, MonitorLimits, ShareLimits
 from monitoring.measures import Schema
 from monitoring.results import CheckResult, Window
 from monitoring.sketches.window import WindowSketch
@@ -71,14 +71,16 @@ def suggest(
     Raises ValueError where no window has a score, or a check could not run, with its reason.
     """
     every = JumpLimits(default=LEAST["max_jump"])
-    quiet = limits.model_copy(update={"min_rows": 1, "max_jump": every})
+    none = ShareLimits(default=0)  # so that thresholds are the reference's own shares
+    increases = {"max_missing_increase": none, "max_stuck_increase": none}
+    quiet = limits.model_copy(update={"min_rows": 1, "max_jump": every, **increases})
     about = Window(model="-", version="-", start=_ANY, end=_ANY)
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     for reference, window in windows:
         for result in run_checks(about, reference, window, schema, quiet):
             if result.check in KEYS and result.column is not None:
                 key = KEYS[result.check]
-                scores[key, result.column].append(_above(result, key, quiet))
+                scores[key, result.column].append(_above(result, key))
     if not scores:
         raise ValueError("there is no window to take limits from")
     return [
@@ -114,15 +116,14 @@ def _limit(key: str, highest: float) -> float | None:
     return limit(max(LEAST[key], MARGIN * highest)) if isfinite(highest) else None
 
 
-def _above(result: CheckResult, key: str, limits: MonitorLimits) -> float:
+def _above(result: CheckResult, key: str) -> float:
     """Return the part of a score that the limit is compared with: above the reference's share."""
     if result.check == "jump" and result.score is None:
         return inf  # too few values in two days
     if result.score is None or result.threshold is None or result.column is None:
         raise ValueError(f"{result.check} of {result.column} could not run: {result.reason}")
     if key in ("max_missing_increase", "max_stuck_increase"):
-        usual = result.threshold - getattr(limits, key).of(result.column)
-        return max(0.0, result.score - float(usual))
+        return max(0.0, result.score - result.threshold)
     return result.score
 
 
