@@ -15,7 +15,8 @@ from services.exporter.gauges import Gauge, Sample
 from services.exporter.settings import ExporterSettings
 from tests.programs import ROOT
 
-TABLES = (ROOT / "docs/metrics.md").read_text().partition("## The exporter")[2].partition("## The page")[0]
+PAGE = (ROOT / "docs/metrics.md").read_text()
+TABLES = PAGE.partition("## The exporter")[2].partition("## The page")[0]
 
 
 def gauges() -> list[Gauge]:
