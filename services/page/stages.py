@@ -114,10 +114,13 @@ def _worst(*states: State) -> State:
 
 
 def _dag(model: str, step: str, facts: Facts) -> State:
-    """Judge a stage by its DAG: failed or paused asks for a look."""
-    if facts.dag_paused(model, step) or facts.dag_state(model, step) == "failed":
+    """Judge a stage by its DAG: failed or paused asks for a look, silence is not ok."""
+    state = facts.dag_state(model, step)
+    if facts.dag_paused(model, step) or state == "failed":
         return "attention"
-    return "running" if facts.dag_state(model, step) in ("running", "queued") else "ok"
+    if not state:
+        return "unknown"
+    return "ok" if state == "success" else "running"
 
 
 def _said(state: State) -> str:

@@ -9,7 +9,14 @@ from services.page.prometheus import Sample
 from services.page.stages import Stage, stages_of
 from services.page.words import ago, count, since, span
 
+
+def dags(**states: str) -> list[Sample]:
+    wanted = {"ingest": "success", "train": "success", "monitor": "success"} | states
+    return [Sample({"dag": f"flights_{dag}", "state": s}, 1) for dag, s in wanted.items() if s]
+
+
 WELL = {
+    "dag": dags(),
     "dataset_version": [Sample({"dataset": "flights"}, 3)],
     "dataset_age": [Sample({"dataset": "flights"}, 120)],
     "dataset_rows": [Sample({"dataset": "flights"}, 82000)],
@@ -52,8 +59,9 @@ def test_a_lap_that_nobody_tells_of_is_not_well() -> None:
     [
         ("Data", "attention", {"quarantined": [Sample({"model": "flights"}, 1)]}),
         ("Data", "attention", {"paused": [Sample({"dag": "flights_ingest"}, 1)]}),
-        ("Train", "attention", {"dag": [Sample({"dag": "flights_train", "state": "failed"}, 1)]}),
-        ("Train", "running", {"dag": [Sample({"dag": "flights_train", "state": "running"}, 1)]}),
+        ("Train", "attention", {"dag": dags(train="failed")}),
+        ("Train", "running", {"dag": dags(train="running")}),
+        ("Train", "unknown", {"dag": dags(train="")}),
         ("Serve", "attention", {"served": [Sample({"model": "flights"}, 3)]}),
         ("Serve", "attention", {"refused": [Sample({"model": "flights"}, 0.5)]}),
         ("Serve", "unknown", {"served": []}),
