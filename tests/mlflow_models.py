@@ -54,7 +54,7 @@ def log(url: str, name: str, flavour: str, model: Any, example: Any, **options: 
 
     mlflow.set_tracking_uri(url)
     options = {"pip_requirements": ["mlflow"], "input_example": example, **options}
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):
         info = getattr(mlflow, flavour).log_model(
             model, name="model", registered_model_name=name, **options
         )

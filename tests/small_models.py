@@ -99,7 +99,7 @@ def register(url: str, name: str, model: onnx.ModelProto, signature: str = "smal
     columns = [ColSpec("string", "carrier"), ColSpec("long", "hour")]
     if signature == "small":
         columns.append(ColSpec("double", "temp", required=False))
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):
         info = mlflow.onnx.log_model(
             model,
             name="model",

@@ -68,7 +68,7 @@ def register_echo(url: str, name: str, datatype: str) -> str:
     dtype = np.dtype(KINDS[datatype][1])
     inputs = [TensorSpec(dtype, (-1, *shape), name) for name, shape in SHAPES.items()]
     outputs = [TensorSpec(dtype, (-1, *shape), f"{name}_again") for name, shape in SHAPES.items()]
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):
         info = mlflow.onnx.log_model(
             echo_model(datatype),
             name="model",

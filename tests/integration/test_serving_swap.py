@@ -113,7 +113,7 @@ def unsigned(registry: str) -> str:
     import mlflow
 
     mlflow.set_tracking_uri(registry)
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=lambda model_input: model_input,

@@ -53,7 +53,7 @@ class Aliases:
 
 
 def _log(name: str, model: onnx.ModelProto, signature: ModelSignature, example: Any) -> None:
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id="0"):
         mlflow.onnx.log_model(
             model,
             name="model",
