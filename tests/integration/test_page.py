@@ -32,18 +32,22 @@ groups:
         labels: {severity: page, model: "<i>odd</i>"}
         annotations: {summary: "it <em>fires</em>"}
 """
-WELL = {  # what a platform tells whose loop is healthy, and of what
-    "relay_dataset_version": ("dataset: flights", "3"),
-    "relay_dataset_created_timestamp_seconds": ("dataset: flights", "time() - 60"),
-    "relay_training_last_run_timestamp_seconds": ("model: flights", "time() - 60"),
-    "relay_model_version": ("model: flights, alias: champion", "4"),
-    "relay_serving_served_version": ("model: flights, role: champion", "4"),
-    "relay_serving_wanted_version": ("model: flights, role: champion", "4"),
-    "relay_monitor_last_run_timestamp_seconds": ("model: flights", "time() - 60"),
-    "relay_check_verdict": ("model: flights, verdict: ok", "1"),
-    "relay_retrain_requested": ("model: flights", "0"),
-    "relay_retrain_budget_left": ("model: flights", "2"),
-}
+WELL = [  # what a platform tells whose loop is healthy, and of what
+    ("relay_dataset_version", "dataset: flights", "3"),
+    ("relay_dataset_created_timestamp_seconds", "dataset: flights", "time() - 60"),
+    ("relay_training_last_run_timestamp_seconds", "model: flights", "time() - 60"),
+    ("relay_model_version", "model: flights, alias: champion", "4"),
+    ("relay_serving_served_version", "model: flights, role: champion", "4"),
+    ("relay_serving_wanted_version", "model: flights, role: champion", "4"),
+    ("relay_monitor_last_run_timestamp_seconds", "model: flights", "time() - 60"),
+    ("relay_check_verdict", "model: flights, verdict: ok", "1"),
+    ("relay_retrain_requested", "model: flights", "0"),
+    ("relay_retrain_budget_left", "model: flights", "2"),
+    *(
+        ("relay_dag_last_run_state", f"dag: flights_{step}, state: success", "1")
+        for step in ("ingest", "train", "monitor")
+    ),
+]
 QUIET = "{alert: Quiet, expr: vector(1) > 2}"
 needs_prometheus = pytest.mark.skipif(
     not shutil.which("prometheus"), reason="no prometheus on this machine"
@@ -160,7 +164,7 @@ def test_what_fires_stands_on_the_first_page(start: Start, tmp_path: Path, judge
 def test_a_loop_that_is_healthy_is_called_so(start: Start, tmp_path: Path) -> None:
     records = [
         f"{{record: {name}, expr: vector({value}), labels: {{{labels}}}}}"
-        for name, (labels, value) in WELL.items()
+        for name, labels, value in WELL
     ]
     rules = "".join(f"\n      - {rule}" for rule in [*records, QUIET])
     judge = start(prometheus(tmp_path, f"groups:\n  - name: well\n    rules:{rules}"))
