@@ -1,13 +1,15 @@
 """Real programs for tests: a command in, a running process that answers its health check out."""
 
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -19,11 +21,16 @@ ROOT = Path(__file__).parent.parent
 _T = TypeVar("_T")
 
 
+_ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that no other test gets, and no client by chance: those come from above 32,767."""
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the ports go round")
 
 
 def wait_for(condition: Callable[[], _T], what: str, seconds: float = 60) -> _T:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import mlflow
 import pytest
 
 from monitoring.prediction_log.reading import read_predictions
@@ -243,8 +242,7 @@ def test_from_the_gate_by_a_share_to_champion(stage: Stage, serving: Program) ->
     flights = models.load("flights")
     model = replace(flights, policy=flights.policy.model_copy(update={"canary": HALF}))
     version = stage.challenger()
-    with mlflow.start_run(run_id=version.run_id):
-        mlflow.log_dict(passing(1), EVALUATION.format(version=2))
+    stage.tracking.log_json_to(version.run_id, passing(1), EVALUATION.format(version=2))
     with pytest.raises(Refused, match="the gate has not seen flights@2"):
         canary.canary(model, stage.tracking, None, end=False, force=False)
 
@@ -271,8 +269,7 @@ def test_a_canary_that_was_withdrawn_is_not_promoted(stage: Stage) -> None:
     flights = models.load("flights")
     model = replace(flights, policy=flights.policy.model_copy(update={"canary": HALF}))
     version = stage.challenger()
-    with mlflow.start_run(run_id=version.run_id):
-        mlflow.log_dict(passing(1), EVALUATION.format(version=2))
+    stage.tracking.log_json_to(version.run_id, passing(1), EVALUATION.format(version=2))
     promote(model, stage.tracking, 2)
     canary.canary(model, stage.tracking, None, end=True, force=False)
     with pytest.raises(Refused, match="withdrawn by hand"):
@@ -284,8 +281,7 @@ def test_a_canary_that_was_withdrawn_is_not_promoted(stage: Stage) -> None:
 
 def test_the_default_policy_promotes_at_once(stage: Stage) -> None:
     version = stage.challenger()
-    with mlflow.start_run(run_id=version.run_id):
-        mlflow.log_dict(passing(1), EVALUATION.format(version=2))
+    stage.tracking.log_json_to(version.run_id, passing(1), EVALUATION.format(version=2))
     flights = models.load("flights")
     with pytest.raises(Refused, match="a share of 0 is the shadow"):
         canary.canary(flights, stage.tracking, None, end=False, force=True)
