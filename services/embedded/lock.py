@@ -54,7 +54,7 @@ def main() -> None:
     (LOCKS / "serving.txt").write_text(serving, encoding="utf-8")
     image = compiled(
         "locks/pipelines.in",
-        *("pyproject.toml", "--extra", "pipelines", "--extra", "page"),
+        *("pyproject.toml", "--extra", "pipelines", "--extra", "page", "--extra", "s3"),
         *("--constraint", "locks/relay.txt", *torch_flags(os.environ, version)),
     )
     (LOCKS / "pipelines.txt").write_text(PINNED.sub("", image), encoding="utf-8")
