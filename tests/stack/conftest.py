@@ -1,6 +1,8 @@
 """A stack of its own on a real engine, made from nothing once for all the tests of this folder.
 
 Skipped, with the reason, where there is no engine. Other compose files are taken from COMPOSE_FILE.
+RELAY_E2E_PROJECT names a stack that runs already, on the ports of RELAY_<NAME>_PORT: it is used as
+it is and left running, for the one who writes a test.
 """
 
 import os
@@ -34,6 +36,10 @@ def stack() -> Iterator[Stack]:
     """Give a stack that has come up by itself, with the seconds that it took."""
     if reason := why_no_engine():
         pytest.skip(f"the stack is not run: {reason}")
+    if running := os.environ.get("RELAY_E2E_PROJECT"):
+        chosen = {name: int(os.environ[f"RELAY_{name.upper()}_PORT"]) for name in PORTS}
+        yield Stack(running, chosen, dict(os.environ))
+        return
     ports = {name: free_port() for name in PORTS}
     made = Stack(PROJECT, ports, dict(os.environ))
     made.compose("down", "--volumes", "--remove-orphans")
