@@ -10,6 +10,18 @@ from tests import programs
 from tests.programs import Program
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side: those of a file together, as they share programs.
+
+    Those of the whole platform are one group, and the first: they take longest.
+    """
+    for item in items:
+        together = "e2e" if "e2e" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """One MLflow for all tests that do not hurt it: leave no aliases behind."""

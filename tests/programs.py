@@ -21,7 +21,15 @@ ROOT = Path(__file__).parent.parent
 _T = TypeVar("_T")
 
 
-_ports = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
+def _own_ports() -> list[int]:
+    """The ports of this test process, in any order; another one beside it has others."""
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    place = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(20_000 + place, 32_000, beside)
+    return random.sample(ports, len(ports))
+
+
+_ports = itertools.cycle(_own_ports())
 
 
 def free_port() -> int:
