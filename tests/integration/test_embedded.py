@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from services.embedded.holding import holder
 from services.embedded.platform import Platform, start
 from services.embedded.preflight import PlatformError
 from services.embedded.settings import ROOT, SERVED, Embedded
-from tests.programs import wait_for
+from tests.programs import free_port, wait_for
 
 PARTS = (*SERVED, "serving_grpc")
 
@@ -29,16 +28,8 @@ pytestmark = [
 ]
 
 
-def free_ports(count: int) -> list[int]:
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in servers]
-    for server in servers:
-        server.close()
-    return ports
-
-
 def settings_in(home: Path) -> Embedded:
-    ports = dict(zip((f"{part}_port" for part in PARTS), free_ports(len(PARTS)), strict=True))
+    ports = {f"{part}_port": free_port() for part in PARTS}
     dags = home.parent / "dags"
     dags.mkdir(exist_ok=True)
     return Embedded.model_validate({"home": home, "dags": dags, **ports})
@@ -46,6 +37,12 @@ def settings_in(home: Path) -> Embedded:
 
 def gone(settings: Embedded) -> bool:
     return not strays.processes_of(settings.home)
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder with a short name: a home's sockets have no room for a long one."""
+    return tmp_path_factory.mktemp("p")
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +155,8 @@ def light(settings: Embedded) -> str:
 
 
 @pytest.fixture
-def killable(tmp_path: Path) -> Iterator[tuple[Embedded, subprocess.Popen[str]]]:
-    settings = settings_in(tmp_path / "home")
+def killable(folder: Path) -> Iterator[tuple[Embedded, subprocess.Popen[str]]]:
+    settings = settings_in(folder / "home")
     command = [sys.executable, "-c", light(settings)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout
@@ -201,8 +198,8 @@ def test_down_ends_it_from_another_terminal(
     assert strays.processes_of(settings.home) == []
 
 
-def test_what_cannot_start_is_named_with_its_last_words(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path / "home")
+def test_what_cannot_start_is_named_with_its_last_words(folder: Path) -> None:
+    settings = settings_in(folder / "home")
     heavy = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "evidently")
     leave_out = dict.fromkeys((*heavy, "airflow-migrate", "serving", "exporter"), "not asked")
     settings.home.mkdir()
@@ -215,8 +212,8 @@ def test_what_cannot_start_is_named_with_its_last_words(tmp_path: Path) -> None:
     assert strays.processes_of(settings.home) == []
 
 
-def test_a_second_start_goes_on_where_the_first_ended(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path / "home")
+def test_a_second_start_goes_on_where_the_first_ended(folder: Path) -> None:
+    settings = settings_in(folder / "home")
     names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
     leave_out = dict.fromkeys((*names, "airflow-migrate", "evidently", "serving"), "not asked")
     url = f"{settings.url('mlflow')}/api/2.0/mlflow/experiments"
@@ -227,8 +224,8 @@ def test_a_second_start_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     assert kept.status_code == httpx.codes.OK
 
 
-def test_the_registry_tells_serving_at_once_after_a_second_start_too(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path / "home")
+def test_the_registry_tells_serving_at_once_after_a_second_start_too(folder: Path) -> None:
+    settings = settings_in(folder / "home")
     names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
     leave_out = dict.fromkeys((*names, "airflow-migrate", "evidently", "exporter"), "not asked")
     url = f"{settings.url('mlflow')}/api/2.0/mlflow/webhooks"
