@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     prediction_log_days: int = Field(default=90, ge=1, description="answers are kept this long")
     checks: Folder = _under_home("checks", "check results, newest per model")
     evidently_workspace: Folder = _under_home("evidently", "reports for the Evidently UI")
+    tensorboard_logs: Folder = _under_home("tensorboard", "event files, <model>/<run id>/")
 
     mlflow_port: int = 5000
     mlflow_url: str = _at_port_of("mlflow")
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     airflow_url: str = _at_port_of("airflow")
     evidently_port: int = 8001
     evidently_url: str = _at_port_of("evidently")
+    tensorboard_port: int = 6006
+    tensorboard_url: str = _at_port_of("tensorboard")
     prometheus_port: int = 9090
     prometheus_url: str = _at_port_of("prometheus")
 

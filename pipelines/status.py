@@ -22,6 +22,7 @@ HEALTH = {  # path that answers 200 when the service can do its work
     "mlflow": "/health",
     "serving": "/ready",
     "evidently": "/",
+    "tensorboard": "/data/environment",
     "prometheus": "/-/ready",
 }
 

@@ -116,7 +116,7 @@ class Tracking:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log parameters of the open run; nested mappings become dotted names."""
-        mlflow.log_params(dict(_flatten(params)))
+        mlflow.log_params(dict(flatten(params)))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log metrics of the open run, at a step of a curve or as final values."""
@@ -304,9 +304,10 @@ class Tracking:
         return ModelVersion(found.name, int(found.version), found.run_id, dict(found.tags))
 
 
-def _flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give each parameter once; those of nested mappings by dotted names."""
     for key, value in params.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pipelines.features import Inputs
 
 OnEpoch = Callable[[int, dict[str, float]], None]
+OnStep = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,14 @@ def fit(
     validation: Examples,
     schedule: Schedule,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep = lambda: None,
 ) -> Fit:
     """Train what ``build`` makes until the validation log loss stops falling.
 
     ``build`` is called after seeding, so initial weights follow the seed as well. ``on_epoch`` gets
-    the epoch, from 1, and its ``train_log_loss`` and ``validation_log_loss`` while training runs.
+    the epoch, from 1, and its metrics while training runs: ``train_log_loss``,
+    ``validation_log_loss``, ``learning_rate`` at its first step and ``gradient_norm`` at its last;
+    ``on_step`` is called after each step of the optimizer.
     Raises FloatingPointError where the loss stops being a number.
     """
     device = pick_device()
@@ -89,15 +93,15 @@ def fit(
         for epoch in range(1, schedule.epochs + 1):
             shuffled = torch.randperm(len(train.labels), generator=order).to(device)
             batches = torch.split(shuffled, schedule.batch_size)
-            loss = _learn(network, train, batches, optimizer, decay)
+            metrics = _learn(network, train, batches, optimizer, decay, on_step)
             network.eval()
             with torch.no_grad():
                 score = log_loss(network, validation).item()
-            if not np.isfinite(loss + score):
+            if not np.isfinite(metrics["train_log_loss"] + score):
                 raise FloatingPointError(
                     f"the loss is not a number in epoch {epoch}: lower train.learning_rate"
                 )
-            metrics = {"train_log_loss": loss, "validation_log_loss": score}
+            metrics["validation_log_loss"] = score
             history.append(metrics)
             if on_epoch:
                 on_epoch(epoch, metrics)
@@ -116,9 +120,11 @@ def _learn(
     batches: Sequence[Tensor],
     optimizer: torch.optim.Optimizer,
     decay: torch.optim.lr_scheduler.LRScheduler,
-) -> float:
-    """Take one step a batch of row indices; give the epoch's mean log loss, dropout on."""
+    on_step: OnStep,
+) -> dict[str, float]:
+    """Take one step a batch of row indices; give the epoch's metrics, dropout on."""
     network.train()
+    learning_rate = float(optimizer.param_groups[0]["lr"])
     total = 0.0
     for rows in batches:
         loss = log_loss(network, train.at(rows))
@@ -127,7 +133,13 @@ def _learn(
         optimizer.step()
         decay.step()
         total += loss.item() * len(rows)
-    return total / len(train.labels)
+        on_step()
+    gradients = [each.grad for each in network.parameters() if each.grad is not None]
+    return {
+        "train_log_loss": total / len(train.labels),
+        "learning_rate": learning_rate,
+        "gradient_norm": nn.utils.get_total_norm(gradients).item(),
+    }
 
 
 def log_loss(network: nn.Module, examples: Examples) -> Tensor:

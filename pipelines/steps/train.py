@@ -2,8 +2,11 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,19 +19,20 @@ from pipelines.policy import Train, faults
 from pipelines.settings import Settings
 from pipelines.splits import Split, split_by_time
 from pipelines.steps.ingest import data_registry
-from pipelines.tracking import CHAMPION, Tracking
+from pipelines.tracking import CHAMPION, Tracking, flatten
 
 if TYPE_CHECKING:
     import onnx
 
     from pipelines.datasets import DatasetVersion
-    from pipelines.training import OnEpoch
+    from pipelines.training import OnEpoch, OnStep
 
 log = logging.getLogger(__name__)
 
 LABEL, PROBABILITY, NETWORK = "label", "probability", "network"
 REFERENCE = "reference.parquet"  # a sample of the training rows, for people
 REFERENCE_SKETCH = "reference.sketch"  # of all of them, for the monitor
+TRACE = "steps.trace.json.gz"  # of a few training steps, for https://ui.perfetto.dev
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,13 @@ class Trained:
     training_rows: pd.DataFrame  # features, label and the graph's probability
 
 
-def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") -> Trained:
+def train(
+    rows: pd.DataFrame,
+    model: Model,
+    params: Train,
+    on_epoch: "OnEpoch",
+    on_step: "OnStep" = lambda: None,
+) -> Trained:
     """Train the model's network and its baselines on the same split by time.
 
     The same rows and parameters give the same graph, bit for bit, on the same CPU and versions.
@@ -56,6 +66,7 @@ def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") 
         model: whose label, features and network.
         params: the policy's ``train`` section.
         on_epoch: called with the epoch and its metrics while training runs.
+        on_step: called after each step of the optimizer.
 
     Raises:
         ValueError: a part of the split has no rows.
@@ -89,6 +100,7 @@ def train(rows: pd.DataFrame, model: Model, params: Train, on_epoch: "OnEpoch") 
             seed=params.seed,
         ),
         on_epoch,
+        on_step,
     )
     graph = onnx_graph.build_graph(fit.network, types, vocabularies)
     answers = {NETWORK: asking.predict(graph, split.holdout)} | {
@@ -161,16 +173,31 @@ def run_train(
         tracking.log_params(params.model_dump() | environment.facts())
         tracking.log_dataset(version, rows, "training")
         started = time.monotonic()
-
-        def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
-            tracking.log_metrics(metrics, step=epoch)
-            log.info("epoch %d: %s", epoch, {name: round(v, 4) for name, v in metrics.items()})
-
-        trained = train(rows, model, params, on_epoch)
+        event_files = settings.tensorboard_logs / model.name / run_id
+        trained = _train_watched(rows, model, params, tracking, event_files)
         _log(trained, model, tracking, time.monotonic() - started)
     summary = {name: round(each["log_loss"], 4) for name, each in trained.scores.items()}
     log.info("log loss on the hold-out: %s", summary)
     return {"step": "train", "model": model.name, "run_id": run_id, "log_loss": summary}
+
+
+def _train_watched(
+    rows: pd.DataFrame, model: Model, params: Train, tracking: Tracking, folder: Path
+) -> Trained:
+    """Train while MLflow, TensorBoard's event files and the log are told how it goes."""
+    from pipelines.event_files import event_files
+
+    with event_files(folder) as events, _trace_of_steps(tracking) as on_step:
+
+        def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
+            tracking.log_metrics(metrics, step=epoch)
+            events.add(metrics, step=epoch)
+            log.info("epoch %d: %s", epoch, {name: round(v, 4) for name, v in metrics.items()})
+
+        trained = train(rows, model, params, on_epoch, on_step)
+        scores = {f"holdout/{metric}": value for metric, value in trained.scores[NETWORK].items()}
+        events.end(dict(flatten(params.model_dump())), scores)
+    return trained
 
 
 def _change(params: Train, overrides: Mapping[str, Any]) -> Train:
@@ -231,6 +258,19 @@ def _earlier_attempt(model: Model, settings: Settings, tracking: Tracking) -> di
             log.warning("run %s was killed half-way; beginning again", run.info.run_id)
             tracking.kill_run(run.info.run_id)
     return None
+
+
+@contextmanager
+def _trace_of_steps(tracking: Tracking) -> Iterator["OnStep"]:
+    """Give what to call after each step; then the open run has the trace, if there were enough."""
+    from pipelines.profiling import tracing
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / TRACE
+        with tracing(path) as on_step:
+            yield on_step
+        if path.exists():
+            tracking.log_file(path)
 
 
 def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> None:

@@ -46,6 +46,7 @@ def _folders(home: Path) -> dict[str, str]:
         "RELAY_PREDICTION_LOG": str(home / "prediction-log"),
         "RELAY_CHECKS": str(home / "checks"),
         "RELAY_EVIDENTLY_WORKSPACE": str(home / "evidently"),
+        "RELAY_TENSORBOARD_LOGS": str(home / "tensorboard"),
     }
 
 

@@ -101,7 +101,8 @@ def choose(
 
 def prepare(settings: Embedded, served: Collection[str]) -> None:
     """Make what programs expect to find: folders, secrets, configuration."""
-    for folder in ("mlflow", "airflow", "evidently", "checks", "landing", "prediction-log"):
+    ours = ("checks", "landing", "prediction-log")
+    for folder in ("mlflow", "airflow", "evidently", "tensorboard", *ours):
         (settings.home / folder).mkdir(exist_ok=True)
     credentials.keep(settings.home / "secrets")
     configuration.lay(settings, served)

@@ -38,7 +38,8 @@ def programs(settings: Embedded, binaries: Mapping[str, str]) -> list[Program]:
 
     ``binaries`` are the paths of those that no Python package brings, as far as they are here.
     """
-    brought = [mlflow(settings), *airflow(settings), evidently(settings), *ours()]
+    uis = [evidently(settings), tensorboard(settings)]
+    brought = [mlflow(settings), *airflow(settings), *uis, *ours()]
     others = {"prometheus": prometheus, "alertmanager": alertmanager, "grafana": grafana}
     return [
         *brought,
@@ -100,6 +101,19 @@ def evidently(settings: Embedded) -> Program:
     workspace = ("--workspace", str(settings.home / "evidently"))
     command = (_here("evidently"), "ui", *workspace, *listen)
     return Program("evidently", command, "evidently", "/api/version", environment=ONE_THREAD)
+
+
+def tensorboard(settings: Embedded) -> Program:
+    """TensorBoard over the event files that training writes; it asks nobody who they are.
+
+    One process: its second one, which loads faster, would not be started again if it died.
+    """
+    listen = ("--host", HOST, "--port", str(settings.tensorboard_port))
+    logs = ("--logdir", str(settings.home / "tensorboard"), "--load_fast=false")
+    command = (_here("tensorboard"), *logs, *listen)
+    return Program(
+        "tensorboard", command, "tensorboard", "/data/environment", environment=ONE_THREAD
+    )
 
 
 def ours() -> list[Program]:

@@ -16,6 +16,7 @@ SERVED = (  # what has an address, in the order in which people are told
     "mlflow",
     "serving",
     "evidently",
+    "tensorboard",
     "grafana",
     "prometheus",
     "alertmanager",
@@ -34,6 +35,7 @@ class Embedded(BaseSettings):
     serving_port: int = 8000
     serving_grpc_port: int = 8081
     evidently_port: int = 8001
+    tensorboard_port: int = 6006
     page_port: int = 8002
     prometheus_port: int = 9090
     alertmanager_port: int = 9093

@@ -20,6 +20,7 @@ def addresses(settings: PageSettings) -> list[Address]:
         Address("Airflow", settings.airflow_url, "what runs when: DAGs, their tasks and logs"),
         Address("MLflow", settings.mlflow_url, "trainings, their curves, and the model registry"),
         Address("Serving", settings.serving_url + "/openapi.json", "who answers: its API"),
+        Address("TensorBoard", settings.tensorboard_url, "trainings side by side, as they run"),
         Address("Evidently", settings.evidently_url, "reports: reference and window side by side"),
         Address("Prometheus", settings.prometheus_url, "every number; questions in PromQL"),
         Address("Alertmanager", settings.alertmanager_url, "who is told of what; silences"),

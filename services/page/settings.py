@@ -72,6 +72,8 @@ class PageSettings(BaseSettings):
     serving_url: Address = _at_port_of("serving")
     evidently_port: int = 8001
     evidently_url: Address = _at_port_of("evidently")
+    tensorboard_port: int = 6006
+    tensorboard_url: Address = _at_port_of("tensorboard")
     prometheus_port: int = 9090
     prometheus_url: Address = _at_port_of("prometheus")
     alertmanager_port: int = 9093

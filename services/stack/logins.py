@@ -11,6 +11,7 @@ ADDRESSES = {  # name -> usual port, the file of the password if there is one
     "mlflow": (5000, "mlflow-admin"),
     "grafana": (3000, "grafana-admin"),
     "evidently": (8001, None),
+    "tensorboard": (6006, None),
     "serving": (8000, None),
     "prometheus": (9090, None),
     "alertmanager": (9093, None),

@@ -17,6 +17,7 @@ import pytest
 from monitoring.prediction_log.reading import read_labels, scan_predictions
 from monitoring.results import read_history
 from pipelines import batches, models
+from pipelines.steps.train import TRACE
 from services.embedded.settings import ROOT
 from services.simulator.plan import Plan
 from services.simulator.traffic import sampled
@@ -135,7 +136,13 @@ def test_a_run_keeps_everything_that_made_it(loop: Loop, number: str) -> None:
     md5 = version["tags"]["relay.dataset_md5"]
     assert given["dataset"]["digest"] == md5.removesuffix(".dir")
     kept = {file["path"] for file in artifacts(loop, version["run_id"])}
-    assert kept >= {"calibration.png", "policy.json", "reference.parquet", "requirements.txt"}
+    assert kept >= {
+        "calibration.png",
+        "policy.json",
+        "reference.parquet",
+        "requirements.txt",
+        TRACE,
+    }
 
 
 @pytest.mark.parametrize("number", ["1", "2"])

@@ -141,7 +141,7 @@ def test_a_second_platform_on_the_same_ports_is_refused(platform: Platform, tmp_
 def light(settings: Embedded) -> str:
     """A platform of few programs in a process of its own, as a demo that can be killed."""
     heavy = ["airflow-migrate", "airflow-api-server", "airflow-scheduler"]
-    heavy += ["airflow-dag-processor", "evidently", "mlflow", "serving"]
+    heavy += ["airflow-dag-processor", "evidently", "tensorboard", "mlflow", "serving"]
     return (
         "import signal, sys\n"
         "from services.embedded.platform import start\n"
@@ -201,7 +201,8 @@ def test_down_ends_it_from_another_terminal(
 def test_what_cannot_start_is_named_with_its_last_words(folder: Path) -> None:
     settings = settings_in(folder / "home")
     heavy = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "evidently")
-    leave_out = dict.fromkeys((*heavy, "airflow-migrate", "serving", "exporter"), "not asked")
+    others = ("airflow-migrate", "tensorboard", "serving", "exporter")
+    leave_out = dict.fromkeys((*heavy, *others), "not asked")
     settings.home.mkdir()
     (settings.home / "mlflow").mkdir()
     (settings.home / "mlflow/mlflow.db").write_text("not a database")
@@ -214,7 +215,7 @@ def test_what_cannot_start_is_named_with_its_last_words(folder: Path) -> None:
 
 def test_a_second_start_goes_on_where_the_first_ended(folder: Path) -> None:
     settings = settings_in(folder / "home")
-    names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
+    names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "tensorboard")
     leave_out = dict.fromkeys((*names, "airflow-migrate", "evidently", "serving"), "not asked")
     url = f"{settings.url('mlflow')}/api/2.0/mlflow/experiments"
     with start(settings, leave_out=leave_out):
@@ -226,7 +227,7 @@ def test_a_second_start_goes_on_where_the_first_ended(folder: Path) -> None:
 
 def test_the_registry_tells_serving_at_once_after_a_second_start_too(folder: Path) -> None:
     settings = settings_in(folder / "home")
-    names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor")
+    names = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "tensorboard")
     leave_out = dict.fromkeys((*names, "airflow-migrate", "evidently", "exporter"), "not asked")
     url = f"{settings.url('mlflow')}/api/2.0/mlflow/webhooks"
     for _ in range(2):

@@ -4,6 +4,8 @@ The lap: winter's data, a first champion, a challenger that learnt nothing, summ
 one. The tests look at what it left, and each puts back what it changes.
 """
 
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from pipelines import asking, batches, models
 from pipelines.exits import NothingToDo, Refused
 from pipelines.lineage import explain, reproduce, rollback
 from pipelines.models import Model
+from pipelines.profiling import TRACED
 from pipelines.settings import Settings
 from pipelines.status import read as read_status
 from pipelines.status import render
@@ -33,9 +36,11 @@ from pipelines.steps.monitor import experiment, monitor, reference_sketch
 from pipelines.steps.promote import promote
 from pipelines.steps.register import register
 from pipelines.steps.retrain import retrain
-from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH, run_train
+from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH, TRACE, run_train
 from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
-from tests.programs import ROOT, Program, wait_for
+from services.embedded.programs import tensorboard
+from services.embedded.settings import Embedded
+from tests.programs import ROOT, Program, free_port, running, wait_for
 from tests.small_models import delete
 
 WINTER, SUMMER = ("2013-01", "2013-02"), ("2013-06", "2013-07")
@@ -176,6 +181,32 @@ def test_a_version_says_where_it_comes_from(lap: Lap) -> None:
     assert given.dataset.digest == last["relay.dataset_md5"].removesuffix(".dir")
     said = {tag.key: tag.value for tag in given.tags}
     assert said["relay.dataset_revision"] == last["relay.dataset_revision"]
+
+
+def test_tensorboard_shows_a_runs_curves_as_mlflow_has_them(lap: Lap, tmp_path: Path) -> None:
+    port = free_port()
+    program = tensorboard(Embedded(home=lap.settings.home, tensorboard_port=port))
+    url, name = f"http://127.0.0.1:{port}", f"flights/{lap.runs[3]}"
+    with running([*program.command], {}, url, program.health, tmp_path / "log") as server:
+
+        def tags() -> list[str]:
+            return list(server.get("/data/plugin/scalars/tags").json().get(name, ()))
+
+        wait_for(lambda: "holdout/log_loss" in tags(), "the run's last numbers")
+        for curve in ("train_log_loss", "validation_log_loss", "learning_rate", "gradient_norm"):
+            said = server.get(f"/data/plugin/scalars/scalars?run={name}&tag={curve}").json()
+            points = {step: value for _, step, value in said}
+            kept = lap.tracking.client.get_metric_history(lap.runs[3], curve)
+            assert points == pytest.approx({each.step: each.value for each in kept}, rel=1e-6)
+            assert len(points) > 1
+
+
+def test_a_run_keeps_a_trace_of_a_few_steps(lap: Lap, tmp_path: Path) -> None:
+    trace = lap.tracking.fetch(lap.runs[3], TRACE, tmp_path)
+    events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+    names = [event.get("name", "") for event in events]
+    assert sum(name.startswith("Optimizer.step") for name in names) == TRACED
+    assert trace.stat().st_size < 500_000
 
 
 def test_every_step_twice_is_the_same(lap: Lap) -> None:

@@ -18,6 +18,7 @@ PORTS = (
     "serving",
     "serving_grpc",
     "evidently",
+    "tensorboard",
     "page",
     "prometheus",
     "alertmanager",

@@ -20,6 +20,7 @@ KILLED = [
     "exporter",
     "page",
     "evidently",
+    "tensorboard",
     "prometheus",
     "alertmanager",
     "simulator",

@@ -23,7 +23,7 @@ def test_a_first_model_serves(stack: Stack, capsys: pytest.CaptureFixture[str]) 
 def test_a_person_is_told_where_to_go_and_as_whom(stack: Stack) -> None:
     told = stack.compose("run", "--rm", "--no-deps", "relay", "status")
     secrets = stack.secrets()
-    for name in ("page", "airflow", "mlflow", "serving", "prometheus", "evidently"):
+    for name in ("page", "airflow", "mlflow", "serving", "prometheus", "evidently", "tensorboard"):
         assert stack.url(name) in told
     assert secrets["airflow-admin"] in told
     assert secrets["mlflow-admin"] in told

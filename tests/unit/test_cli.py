@@ -22,7 +22,9 @@ def relay(
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command in an installation where no service runs."""
     away = f"http://127.0.0.1:{free_port()}"
-    urls = {f"RELAY_{s}_URL": away for s in ("MLFLOW", "SERVING", "AIRFLOW", "EVIDENTLY")}
+    urls = {
+        f"RELAY_{s}_URL": away for s in ("MLFLOW", "SERVING", "AIRFLOW", "EVIDENTLY", "TENSORBOARD")
+    }
     given = {f"RELAY_{name.upper()}": value for name, value in settings.items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RELAY_")}
     return subprocess.run(
@@ -97,7 +99,7 @@ def test_everything_is_away_and_nothing_is_made_by_asking(tmp_path: Path) -> Non
     done = relay(tmp_path / "home", "status", data_registry="file:///there/is/none.git")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    services = ("airflow", "mlflow", "serving", "evidently", "prometheus")
+    services = ("airflow", "mlflow", "serving", "evidently", "tensorboard", "prometheus")
     for service in services:
         assert any(line.split()[:2] == [service, "AWAY"] for line in lines), service
     for shown in ("dataset", "champion", "challenger"):

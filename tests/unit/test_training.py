@@ -1,5 +1,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +8,10 @@ import torch
 from torch import nn
 
 from pipelines import training
+from pipelines.event_files import event_files
 from pipelines.features import Inputs
 from pipelines.flights.network import Hyperparameters, Network
+from pipelines.profiling import tracing
 
 SCHEDULE = training.Schedule(
     epochs=6, batch_size=64, learning_rate=0.01, weight_decay=0.01, patience=3, seed=0
@@ -49,6 +52,14 @@ def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before() -> None:
     again = fit()
     assert weights(once) == weights(again)
     assert once.history == again.history
+
+
+def test_being_profiled_and_written_down_changes_no_bit(tmp_path: Path) -> None:
+    with event_files(tmp_path) as events, tracing(tmp_path / "trace.json.gz") as on_step:
+        watched = fit(on_epoch=lambda epoch, metrics: events.add(metrics, epoch), on_step=on_step)
+    alone = fit()
+    assert weights(watched) == weights(alone)
+    assert watched.history == alone.history
 
 
 def test_another_seed_gives_another_network() -> None:
