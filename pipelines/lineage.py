@@ -127,7 +127,7 @@ def rollback(model: Model, tracking: Tracking) -> dict[str, Any]:
 def run_url(version: ModelVersion, settings: Settings, tracking: Tracking) -> str:
     """Return the page of a version's run in the MLflow UI."""
     experiment = tracking.get_run(version.run_id).info.experiment_id
-    return f"{settings.mlflow_url}/#/experiments/{experiment}/runs/{version.run_id}"
+    return f"{settings.mlflow_link}/#/experiments/{experiment}/runs/{version.run_id}"
 
 
 def _dataset(version: ModelVersion, settings: Settings) -> DatasetVersion:

@@ -23,6 +23,13 @@ def _at_port_of(service: str) -> Any:
     return Field(default_factory=lambda given: f"http://127.0.0.1:{given[f'{service}_port']}")
 
 
+def _link_to(service: str) -> Any:
+    return Field(
+        default_factory=lambda given: given[f"{service}_url"],
+        description="where people find it in their browser, if not where programs do",
+    )
+
+
 class Settings(BaseSettings):
     """Addresses and folders of one installation; every field has the variable ``RELAY_<FIELD>``.
 
@@ -52,18 +59,24 @@ class Settings(BaseSettings):
 
     mlflow_port: int = 5000
     mlflow_url: str = _at_port_of("mlflow")
+    mlflow_link: str = _link_to("mlflow")
     mlflow_user: str = Field(default="relay", description="who we are, where MLflow asks")
     mlflow_password_file: Path | None = Field(default=None, description="none: it does not ask")
     serving_port: int = 8000
     serving_url: str = _at_port_of("serving")
+    serving_link: str = _link_to("serving")
     airflow_port: int = 8080
     airflow_url: str = _at_port_of("airflow")
+    airflow_link: str = _link_to("airflow")
     evidently_port: int = 8001
     evidently_url: str = _at_port_of("evidently")
+    evidently_link: str = _link_to("evidently")
     tensorboard_port: int = 6006
     tensorboard_url: str = _at_port_of("tensorboard")
+    tensorboard_link: str = _link_to("tensorboard")
     prometheus_port: int = 9090
     prometheus_url: str = _at_port_of("prometheus")
+    prometheus_link: str = _link_to("prometheus")
 
     airflow_run: str = Field(default="", description="Airflow run a step works for: dag_id/run_id")
     code_commit: str = Field(default="", description="commit of the code, where git cannot tell")

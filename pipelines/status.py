@@ -42,7 +42,8 @@ def render(status: dict[str, Any]) -> str:
     """Lay the state out for a person."""
     lines = ["SERVICES"]
     for name, service in status["services"].items():
-        lines.append(f"  {name:<11} {'up  ' if service['up'] else 'AWAY'} {service['url']}")
+        state = f"up   {service['link']}" if service["up"] else f"AWAY {service['url']}"
+        lines.append(f"  {name:<11} {state}")
     for name, model in status["models"].items():
         lines += ["", f"MODEL {name}", f"  dataset     {_dataset_line(model['dataset'])}"]
         for alias in ("champion", "challenger"):
@@ -71,7 +72,7 @@ def _service(settings: Settings, name: str) -> dict[str, Any]:
         up = httpx.get(url + HEALTH[name], timeout=2).status_code == httpx.codes.OK
     except httpx.TransportError:
         up = False
-    return {"url": url, "up": up}
+    return {"url": url, "link": getattr(settings, f"{name}_link"), "up": up}
 
 
 def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:

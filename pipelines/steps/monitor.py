@@ -68,7 +68,7 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
         schema,
         limits.keep_reports,
     )
-    run = run.model_copy(update={"report_url": settings.evidently_url + report.ui_path})
+    run = run.model_copy(update={"report_url": settings.evidently_link + report.ui_path})
     write_run(settings.checks, run)
     _keep(run, report.html, settings, tracking)
     return {

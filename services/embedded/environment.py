@@ -28,12 +28,13 @@ def shared(settings: Embedded, inherited: Mapping[str, str]) -> dict[str, str]:
     """Give what every program finds in its environment, on top of what we inherited ourselves.
 
     Of what was inherited, other Airflows' and MLflows' settings are left out; a ``RELAY_`` folder
-    that the person has set is kept.
+    or link that the person has set is kept.
     """
     foreign = ("AIRFLOW", "MLFLOW_", "PYTHONPATH", "PYTHONHOME", "SUPERVISOR_")
     kept = {name: value for name, value in inherited.items() if not name.startswith(foreign)}
     return {
         **_folders(settings.home),
+        **_links(settings),
         **kept,
         **NO_TELEMETRY,
         **_ours(settings),
@@ -50,9 +51,16 @@ def _folders(home: Path) -> dict[str, str]:
     }
 
 
+def _links(settings: Embedded) -> dict[str, str]:
+    return {f"RELAY_{name.upper()}_LINK": settings.url(name) for name in _served()}
+
+
+def _served() -> list[str]:
+    return [name for name in SERVED if name != "grafana" or binaries.find(name)]
+
+
 def _ours(settings: Embedded) -> dict[str, str]:
-    served = [name for name in SERVED if name != "grafana" or binaries.find(name)]
-    secrets = settings.home / "secrets"
+    served, secrets = _served(), settings.home / "secrets"
     return {
         MARK: str(settings.home),
         "RELAY_HOME": str(settings.home),

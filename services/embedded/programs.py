@@ -140,6 +140,7 @@ def prometheus(settings: Embedded, binary: str) -> Program:
         f"--config.file={home}/config/prometheus.yml",
         f"--storage.tsdb.path={home}/data",
         f"--web.listen-address={HOST}:{settings.prometheus_port}",
+        "--enable-feature=expand-external-labels",
     )
     return Program("prometheus", command, "prometheus", "/-/ready")
 

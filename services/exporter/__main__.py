@@ -32,7 +32,7 @@ def main() -> None:
     ProcessCollector(registry=registry)
     registry.register(
         SourcesCollector(
-            sources(settings), settings.exporter_deadline_seconds, addresses(settings.urls())
+            sources(settings), settings.exporter_deadline_seconds, addresses(settings.links())
         )
     )
     host, port = settings.exporter_host, settings.exporter_port
@@ -55,10 +55,10 @@ def sources(settings: ExporterSettings) -> list[Asked]:
         Asked(DiskSource(settings.home, settings.prediction_log), seconds),
         Asked(registry, seconds, fresh),
     ]
-    if url := settings.exporter_mlflow_url:
+    if url := settings.mlflow_url:
         rest = RestApi(url, seconds, settings.mlflow_login())
         found.append(Asked(MlflowSource(rest), seconds, fresh))
-    if url := settings.exporter_airflow_url:
+    if url := settings.airflow_url:
         user, file = settings.airflow_user, settings.airflow_password_file
         api = AirflowApi(url, user, file, seconds)
         found.append(Asked(AirflowSource(api), seconds, fresh))

@@ -9,9 +9,9 @@ from services.exporter.gauges import Gauge, Sample
 ADDRESS = Gauge("relay_address_info", "1; the label says where people find it", ("name", "url"))
 
 
-def addresses(urls: Mapping[str, str]) -> Iterator[Sample]:
+def addresses(links: Mapping[str, str]) -> Iterator[Sample]:
     """Give the addresses that are known, without a user and password that stand in them."""
-    for name, url in urls.items():
+    for name, url in links.items():
         if url:
             shown = httpx.URL(url).copy_with(username=None, password=None)
             yield ADDRESS(1, name, str(shown).rstrip("/"))

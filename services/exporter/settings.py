@@ -14,10 +14,10 @@ def _under_home(folder: str, description: str) -> Any:
     return Field(default_factory=lambda given: given["home"] / folder, description=description)
 
 
-def _if_not(url: str) -> Any:
+def _link_to(service: str) -> Any:
     return Field(
-        default_factory=lambda given: given[url],
-        description="where the exporter asks, if not where people look",
+        default_factory=lambda given: given[f"{service}_url"],
+        description="where people find it in their browser, if not where programs do",
     )
 
 
@@ -48,8 +48,15 @@ class ExporterSettings(BaseSettings):
     alertmanager_url: str = ""
     grafana_url: str = ""
 
-    exporter_airflow_url: str = _if_not("airflow_url")
-    exporter_mlflow_url: str = _if_not("mlflow_url")
+    airflow_link: str = _link_to("airflow")
+    mlflow_link: str = _link_to("mlflow")
+    serving_link: str = _link_to("serving")
+    evidently_link: str = _link_to("evidently")
+    page_link: str = _link_to("page")
+    prometheus_link: str = _link_to("prometheus")
+    alertmanager_link: str = _link_to("alertmanager")
+    grafana_link: str = _link_to("grafana")
+
     exporter_host: str = "127.0.0.1"
     exporter_port: int = Field(default=9101, ge=0, le=65535)
     exporter_fresh_seconds: PositiveFloat = Field(
@@ -65,6 +72,6 @@ class ExporterSettings(BaseSettings):
             return None
         return self.mlflow_user, self.mlflow_password_file.read_text(encoding="utf-8").strip()
 
-    def urls(self) -> dict[str, str]:
+    def links(self) -> dict[str, str]:
         """Give the address of each part that people look at; empty where nobody said it."""
-        return {name: getattr(self, f"{name}_url") for name in UIS}
+        return {name: getattr(self, f"{name}_link") for name in UIS}

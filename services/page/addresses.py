@@ -17,14 +17,16 @@ class Address:
 def addresses(settings: PageSettings) -> list[Address]:
     """List where a person finds what."""
     listed = [
-        Address("Airflow", settings.airflow_url, "what runs when: DAGs, their tasks and logs"),
-        Address("MLflow", settings.mlflow_url, "trainings, their curves, and the model registry"),
-        Address("Serving", settings.serving_url + "/openapi.json", "who answers: its API"),
-        Address("TensorBoard", settings.tensorboard_url, "trainings side by side, as they run"),
-        Address("Evidently", settings.evidently_url, "reports: reference and window side by side"),
-        Address("Prometheus", settings.prometheus_url, "every number; questions in PromQL"),
-        Address("Alertmanager", settings.alertmanager_url, "who is told of what; silences"),
+        Address("Airflow", settings.airflow_link, "what runs when: DAGs, their tasks and logs"),
+        Address("MLflow", settings.mlflow_link, "trainings, their curves, and the model registry"),
+        Address("Serving", settings.serving_link + "/openapi.json", "who answers: its API"),
+        Address("Evidently", settings.evidently_link, "reports: reference and window side by side"),
+        Address("TensorBoard", settings.tensorboard_link, "trainings side by side, as they run"),
+        Address("Prometheus", settings.prometheus_link, "every number; questions in PromQL"),
+        Address("Alertmanager", settings.alertmanager_link, "who is told of what; silences"),
     ]
-    if settings.grafana_url:
-        listed.append(Address("Grafana", settings.grafana_url, "the same dashboards, and your own"))
+    if settings.grafana_link:
+        listed.append(
+            Address("Grafana", settings.grafana_link, "the same dashboards, and your own")
+        )
     return listed

@@ -41,7 +41,7 @@ def put_together(settings: PageSettings) -> Parts:
         mlflow_login=settings.mlflow_login(),
         prometheus=Prometheus(
             client,
-            settings.page_prometheus_url,
+            settings.prometheus_url,
             settings.page_query_seconds,
             settings.page_max_answer_bytes,
         ),

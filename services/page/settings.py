@@ -32,6 +32,13 @@ def _at_port_of(service: str) -> Any:
     return Field(default_factory=lambda given: f"http://127.0.0.1:{given[f'{service}_port']}")
 
 
+def _link_to(service: str) -> Any:
+    return Field(
+        default_factory=lambda given: given[f"{service}_url"],
+        description="where people find it in their browser, if not where programs do",
+    )
+
+
 class PageSettings(BaseSettings):
     """Every field has the variable `RELAY_<FIELD>`; `checks` lies under `home` if not given."""
 
@@ -66,30 +73,29 @@ class PageSettings(BaseSettings):
 
     airflow_port: int = 8080
     airflow_url: Address = _at_port_of("airflow")
+    airflow_link: Address = _link_to("airflow")
     mlflow_port: int = 5000
     mlflow_url: Address = _at_port_of("mlflow")
-    serving_port: int = 8000
-    serving_url: Address = _at_port_of("serving")
-    evidently_port: int = 8001
-    evidently_url: Address = _at_port_of("evidently")
-    tensorboard_port: int = 6006
-    tensorboard_url: Address = _at_port_of("tensorboard")
-    prometheus_port: int = 9090
-    prometheus_url: Address = _at_port_of("prometheus")
-    alertmanager_port: int = 9093
-    alertmanager_url: Address = _at_port_of("alertmanager")
-    grafana_url: Address | None = Field(default=None, description="where there is one")
-
-    page_prometheus_url: Address = Field(
-        default_factory=lambda given: given["prometheus_url"],
-        description="where the page asks, if not where people look",
-    )
+    mlflow_link: Address = _link_to("mlflow")
     mlflow_user: str = Field(default="relay", description="who we are, where MLflow asks")
     mlflow_password_file: Path | None = Field(default=None, description="none: it does not ask")
-    page_mlflow_url: Address = Field(
-        default_factory=lambda given: given["mlflow_url"],
-        description="where the page asks, if not where people look",
-    )
+    serving_port: int = 8000
+    serving_url: Address = _at_port_of("serving")
+    serving_link: Address = _link_to("serving")
+    evidently_port: int = 8001
+    evidently_url: Address = _at_port_of("evidently")
+    evidently_link: Address = _link_to("evidently")
+    tensorboard_port: int = 6006
+    tensorboard_url: Address = _at_port_of("tensorboard")
+    tensorboard_link: Address = _link_to("tensorboard")
+    prometheus_port: int = 9090
+    prometheus_url: Address = _at_port_of("prometheus")
+    prometheus_link: Address = _link_to("prometheus")
+    alertmanager_port: int = 9093
+    alertmanager_url: Address = _at_port_of("alertmanager")
+    alertmanager_link: Address = _link_to("alertmanager")
+    grafana_url: Address | None = Field(default=None, description="where there is one")
+    grafana_link: Address | None = _link_to("grafana")
 
     def mlflow_login(self) -> tuple[str, str] | None:
         """Give user and password for MLflow, where it asks; OSError without the file."""

@@ -173,7 +173,7 @@ def test_scrapes_that_come_together_are_all_answered(program: Program, tmp_path:
 
 
 def test_disks_and_addresses(start: Start, tmp_path: Path) -> None:
-    urls = {"mlflow_url": "http://user:secret@127.0.0.1:9/", "page_url": "http://127.0.0.1:8002"}
+    urls = {"mlflow_url": "http://user:secret@127.0.0.1:9/", "page_link": "http://127.0.0.1:8002"}
     program = start(exporter(tmp_path, prediction_log="/dev/shm", **urls))  # noqa: S108
     found = scrape(program)
     assert found["relay_address_info"] == {

@@ -56,10 +56,12 @@ def test_what_is_not_given_is_where_it_usually_is(monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RELAY_MLFLOW_PORT", "5001")
     monkeypatch.setenv("RELAY_PROMETHEUS_URL", "https://prometheus.example/base/")
+    monkeypatch.setenv("RELAY_PROMETHEUS_LINK", "https://people.example/")
     settings = PageSettings()
     assert settings.mlflow_url == "http://127.0.0.1:5001"
-    assert settings.page_mlflow_url == settings.mlflow_url
-    assert settings.page_prometheus_url == "https://prometheus.example/base"
+    assert settings.mlflow_link == "http://127.0.0.1:5001"
+    assert settings.prometheus_url == "https://prometheus.example/base"
+    assert settings.prometheus_link == "https://people.example"
     assert settings.page_host == "127.0.0.1"
     assert settings.checks == Path(".relay/checks")
 

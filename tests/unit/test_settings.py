@@ -54,6 +54,16 @@ def test_a_moved_port_moves_the_address(monkeypatch: pytest.MonkeyPatch) -> None
     assert Settings().mlflow_url == "http://mlflow:5000"
 
 
+def test_people_are_sent_where_programs_go_unless_their_way_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RELAY_MLFLOW_URL", "http://mlflow:5000")
+    assert Settings().mlflow_link == "http://mlflow:5000"
+    monkeypatch.setenv("RELAY_MLFLOW_LINK", "http://127.0.0.1:5001")
+    assert Settings().mlflow_url == "http://mlflow:5000"
+    assert Settings().mlflow_link == "http://127.0.0.1:5001"
+
+
 def test_mlflow_is_asked_with_the_password_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("known to two\n")
     settings = Settings(mlflow_url="http://127.0.0.1:1", mlflow_password_file=tmp_path / "password")

@@ -37,7 +37,7 @@ def report(request: Request) -> Response:
         return trouble(request, 404, "No report yet", message)
     where = urlsplit(url)
     fragment = f"#{where.fragment}" if where.fragment else ""
-    return RedirectResponse(f"{parts.settings.evidently_url}/{where.path.lstrip('/')}{fragment}")
+    return RedirectResponse(f"{parts.settings.evidently_link}/{where.path.lstrip('/')}{fragment}")
 
 
 async def run(request: Request) -> Response:
@@ -57,16 +57,18 @@ async def run(request: Request) -> Response:
             return trouble(request, 404, "No such version", message)
         return trouble(request, 502, "MLflow did not say", f"It answers: {error}")
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        message = f"MLflow at {parts.settings.page_mlflow_url} does not answer as expected: {error}"
+        message = f"MLflow at {parts.settings.mlflow_url} does not answer as expected: {error}"
         return trouble(request, 502, "MLflow did not say", message)
     if not _ID.fullmatch(run_id) or not _ID.fullmatch(experiment):
         return trouble(request, 404, "No run", f"Version {version} of {model} names no run.")
-    return RedirectResponse(f"{parts.settings.mlflow_url}/#/experiments/{experiment}/runs/{run_id}")
+    return RedirectResponse(
+        f"{parts.settings.mlflow_link}/#/experiments/{experiment}/runs/{run_id}"
+    )
 
 
 async def _ask(parts: Parts, what: str, **parameters: str) -> Any:
     """Ask MLflow's REST API: https://mlflow.org/docs/latest/api_reference/rest-api.html."""
-    url = f"{parts.settings.page_mlflow_url}/api/2.0/mlflow/{what}"
+    url = f"{parts.settings.mlflow_url}/api/2.0/mlflow/{what}"
     answer = await parts.client.get(
         url, params=parameters, timeout=_ASK_SECONDS, auth=parts.mlflow_login
     )
