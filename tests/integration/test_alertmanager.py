@@ -326,8 +326,9 @@ def prometheus(
         (config / f"targets/{job}.yml").write_text(f'- targets: ["{HOST}:{target}"]\n')
     command = [str(PROMETHEUS), f"--config.file={config}/prometheus.yml"]
     command += [f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address={HOST}:{port}"]
-    url = f"http://{HOST}:{port}"
-    return stack.enter_context(running(command, {}, url, "/-/ready", tmp_path / "prometheus.log"))
+    command += ["--enable-feature=expand-external-labels"]
+    url, env = f"http://{HOST}:{port}", {"RELAY_PAGE_LINK": f"http://{HOST}:8002"}
+    return stack.enter_context(running(command, env, url, "/-/ready", tmp_path / "prometheus.log"))
 
 
 def up(prometheus: Program) -> set[str]:
