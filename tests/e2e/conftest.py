@@ -10,23 +10,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from services.embedded import strays
-from services.embedded.airflow_api import AirflowApi
-from services.embedded.credentials import ADMIN, airflow_password
+from services.embedded.credentials import airflow_password
 from services.embedded.environment import shared
 from services.embedded.holding import holder
 from services.embedded.settings import ROOT, SERVED, Embedded
+from tests.outside import Outside
 from tests.programs import free_port, wait_for
 
 PARTS = (*SERVED, "serving_grpc")
-MODEL = "flights"
 
 
 @dataclass(frozen=True)
@@ -43,56 +39,17 @@ class Demo:
         return [match.groups() for match in found if match]
 
 
-@dataclass(frozen=True)
-class Loop:
+class Loop(Outside):
     """The platform, up and asked from outside, as another program would ask."""
 
-    settings: Embedded
-
-    @cached_property
-    def airflow(self) -> AirflowApi:
-        password = airflow_password(self.settings.home / "secrets")
-        return AirflowApi(self.settings.url("airflow"), ADMIN, password)
-
-    def run(self, dag: str, run: str) -> dict[str, Any]:
-        return next(r for r in self.airflow.runs(dag) if r["dag_run_id"] == run)
-
-    def get(self, part: str, path: str, /, **query: str) -> httpx.Response:
-        url = self.settings.url(part) + path
-        return httpx.get(url, params=query, timeout=30).raise_for_status()
-
-    def mlflow(self, path: str, /, **query: str) -> Any:
-        return self.get("mlflow", f"/api/2.0/mlflow/{path}", **query).json()
-
-    def post_mlflow(self, path: str, body: dict[str, Any]) -> Any:
-        url = f"{self.settings.url('mlflow')}/api/2.0/mlflow/{path}"
-        return httpx.post(url, json=body, timeout=30).raise_for_status().json()
-
-    def version(self, number: str) -> dict[str, Any]:
-        """A model version, its tags as a mapping."""
-        found = self.mlflow("model-versions/get", name=MODEL, version=number)["model_version"]
-        tags = {tag["key"]: tag["value"] for tag in found["tags"]}
-        return dict(found) | {"tags": tags}
-
-    def versions(self) -> dict[str, dict[str, Any]]:
-        """All model versions by number."""
-        query = {"filter": f"name = '{MODEL}'"}
-        found = self.mlflow("model-versions/search", **query).get("model_versions", [])
-        return {each["version"]: self.version(each["version"]) for each in found}
-
-    def aliases(self) -> dict[str, str]:
-        found = self.mlflow("registered-models/get", name=MODEL)["registered_model"]
-        return {alias["alias"]: alias["version"] for alias in found.get("aliases", [])}
+    def __init__(self, settings: Embedded) -> None:
+        super().__init__(settings.url, airflow_password(settings.home / "secrets"))
+        self.settings = settings
 
     def relay(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = shared(self.settings, os.environ)
         command = [environment["RELAY_COMMAND"], *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    def infer(self, body: dict[str, Any]) -> dict[str, Any]:
-        url = f"{self.settings.url('serving')}/v2/models/{MODEL}/infer"
-        answer: dict[str, Any] = httpx.post(url, json=body).raise_for_status().json()
-        return answer
 
     def supervise(self, order: str, program: str) -> None:
         """Have the supervisor `stop` or `start` a program."""

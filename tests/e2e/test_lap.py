@@ -21,7 +21,8 @@ from pipelines.steps.train import TRACE
 from services.embedded.settings import ROOT
 from services.simulator.plan import Plan
 from services.simulator.traffic import sampled
-from tests.e2e.conftest import MODEL, Demo, Loop
+from tests.e2e.conftest import Demo, Loop
+from tests.outside import MODEL
 from tests.programs import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -196,21 +197,16 @@ def test_every_flight_that_landed_has_its_label(loop: Loop, asked: pd.DataFrame)
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="Prometheus is not installed")
 def test_prometheus_keeps_what_the_monitor_and_serving_say(loop: Loop) -> None:
-    def ask(query: str) -> list[dict[str, Any]]:
-        answer = loop.get("prometheus", "/api/v1/query", query=query).json()
-        found: list[dict[str, Any]] = answer["data"]["result"]
-        return found
-
-    verdicts = wait_for(lambda: ask("relay_check_verdict == 1"), "the verdicts")
+    verdicts = wait_for(lambda: loop.prometheus("relay_check_verdict == 1"), "the verdicts")
     named = {(each["metric"]["check"], each["metric"]["verdict"]) for each in verdicts}
     assert ("live_score", "ok") in named
     assert {check for check, _ in named} >= {"drift", "prediction_drift", "live_score"}
     for metric in ("relay_check_score", "relay_check_threshold", "relay_retrain_budget_left"):
-        assert ask(f'{metric}{{model="{MODEL}"}}'), metric
-    served = ask('relay_serving_served_version{role="champion"}')
+        assert loop.prometheus(f'{metric}{{model="{MODEL}"}}'), metric
+    served = loop.prometheus('relay_serving_served_version{role="champion"}')
     assert [each["value"][1] for each in served] == [loop.aliases()["champion"]]
     counted = f'relay_serving_predictions_total{{model="{MODEL}",role="champion"}} > 0'
-    wait_for(lambda: ask(counted), "Prometheus to hear of an answer")
+    wait_for(lambda: loop.prometheus(counted), "Prometheus to hear of an answer")
 
 
 def test_evidently_shows_every_report(demo: Demo, loop: Loop) -> None:
@@ -365,15 +361,5 @@ def fetch(loop: Loop, run_id: str, name: str) -> dict[str, Any]:
 def infer(loop: Loop, asked: pd.DataFrame) -> dict[str, Any]:
     """Ask once more about the newest flight of which all is known."""
     told = loop.get("serving", f"/v2/models/{MODEL}").json()["inputs"]
-    row = asked.dropna(subset=[field["name"] for field in told]).iloc[-1].to_dict()
-    inputs = [
-        {
-            "name": field["name"],
-            "shape": [1],
-            "datatype": field["datatype"],
-            "data": [row[field["name"]]],
-        }
-        for field in told
-    ]
-    body = {"parameters": {"event_time": row["scheduled_time"].isoformat()}, "inputs": inputs}
-    return loop.infer(body)
+    known = asked.dropna(subset=[field["name"] for field in told])
+    return loop.infer(known.iloc[-1].to_dict())

@@ -11,7 +11,8 @@ import pytest
 
 from pipelines import batches, models
 from services.embedded import strays
-from tests.e2e.conftest import MODEL, Loop
+from tests.e2e.conftest import Loop
+from tests.outside import MODEL
 from tests.programs import wait_for
 
 RETRY = "up_for_retry"

@@ -11,9 +11,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 
+from tests.outside import Outside
 from tests.programs import free_port
+from tests.stack.lap import Lap, change_the_world, turn
 from tests.stack.stack import PORTS, Stack
 
 PROJECT = "relay-e2e"
@@ -52,3 +55,25 @@ def stack() -> Iterator[Stack]:
         yield made
     finally:
         made.compose("down", "--volumes", "--remove-orphans", "--timeout", "15")
+
+
+@pytest.fixture(scope="session")
+def outside(stack: Stack) -> Outside:
+    """The stack as a program sees it that has logins and no more."""
+    secrets = stack.secrets()
+    login = ("admin", secrets["mlflow-admin"])
+    return Outside(stack.url, secrets["airflow-admin"], login)
+
+
+@pytest.fixture(scope="session")
+def changed_month(
+    stack: Stack, outside: Outside, tmp_path_factory: pytest.TempPathFactory
+) -> pd.DataFrame:
+    """A month in which the world has changed; it is in the data registry."""
+    return change_the_world(stack, outside, tmp_path_factory.mktemp("month"))
+
+
+@pytest.fixture(scope="session")
+def lap(stack: Stack, outside: Outside, changed_month: pd.DataFrame) -> Lap:
+    """One lap from planted drift to a new champion."""
+    return turn(stack, outside, changed_month)

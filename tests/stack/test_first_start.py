@@ -1,11 +1,10 @@
 """A clean machine, `docker compose up`: a first model serves, and nothing is open that need not."""
 
 import json
+import re
 
-import httpx
 import pytest
 
-from tests.programs import wait_for
 from tests.stack.stack import Stack, ask, docker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -27,7 +26,7 @@ def test_a_person_is_told_where_to_go_and_as_whom(stack: Stack) -> None:
         assert stack.url(name) in told
     assert secrets["airflow-admin"] in told
     assert secrets["mlflow-admin"] in told
-    assert "champion    @1:" in told
+    assert re.search(r"champion +@\d+:", told)
 
 
 def test_every_port_is_on_this_machine_alone(stack: Stack) -> None:
@@ -35,16 +34,6 @@ def test_every_port_is_on_this_machine_alone(stack: Stack) -> None:
         for open_to in container["NetworkSettings"]["Ports"].values():
             for address in open_to or []:
                 assert address["HostIp"] == "127.0.0.1", container["Name"]
-
-
-def test_every_target_of_prometheus_is_up(stack: Stack) -> None:
-    def targets() -> dict[str, str]:
-        answer = httpx.get(f"{stack.url('prometheus')}/api/v1/targets", trust_env=False)
-        found = answer.raise_for_status().json()["data"]["activeTargets"]
-        return {target["scrapePool"]: target["health"] for target in found}
-
-    wait_for(lambda: set(targets().values()) == {"up"}, "every target to be up", 120)
-    assert set(targets()) == {"serving", "exporter", "page", "prometheus", "alertmanager"}
 
 
 def test_no_container_can_do_more_than_it_must(stack: Stack) -> None:
