@@ -106,6 +106,7 @@ def watch_until_green(page: Page, run: str) -> None:
     page.goto(f"/dags/{MODEL}_train/runs/{run}")
     states = page.get_by_test_id("state-badge")  # of the run, then of its tasks
     expect(states).to_have_count(1 + TASKS)
+    expect(states.first).not_to_have_text("Queued", timeout=PATIENCE)
     picture(page, "3-airflow-running")
     expect(states.first).to_have_text(re.compile("Success|Failed"), timeout=PATIENCE)
     expect(states).to_have_text(["Success"] * (1 + TASKS))
@@ -137,4 +138,4 @@ def look_at_the_dashboards(page: Page, version: str) -> None:
 
 def picture(page: Page, name: str) -> None:
     """Keep what a person sees now."""
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
