@@ -21,6 +21,19 @@ from tests.stack.stack import PORTS, Stack
 
 PROJECT = "relay-e2e"
 PATIENCE = 1200  # seconds for a clean machine: build, first start, first model
+FIRST = ("test_first_start", "test_browser", "test_loop", "test_watched")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A good day comes before those on which the stack is stopped, killed and restored."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        if "stack" not in item.path.parts:
+            return -1
+        return FIRST.index(name) if name in FIRST else len(FIRST)
+
+    items.sort(key=place)
 
 
 def why_no_engine() -> str:

@@ -14,7 +14,8 @@ GIB = 2**30
 def test_a_first_model_serves(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     answer = ask(stack.url("serving"), "first-start")
     assert answer.status_code == 200
-    assert 0 < answer.json()["predictions"][0]["probability"] < 1
+    (probability,) = answer.json()["outputs"][0]["data"]
+    assert 0 < probability < 1
     with capsys.disabled():
         print("\n" + ", ".join(f"{what} {took:.0f} s" for what, took in stack.seconds.items()))  # noqa: T201
 

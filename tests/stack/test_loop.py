@@ -19,7 +19,8 @@ def test_airflow_tells_that_the_monitor_asked_and_why(outside: Outside, lap: Lap
     assert event["extra"]["version"] == lap.before
     assert "live_score" in event["extra"]["reason"]
     assert outside.run(f"{MODEL}_train", lap.training)["run_type"] == "asset_triggered"
-    print(f"\nseconds of a lap: { {name: round(s) for name, s in lap.seconds.items()} }")  # noqa: T201
+    took = [f"{name:<36}{seconds:6.1f} s" for name, seconds in lap.seconds.items()]
+    print("\n".join(["", f"from version {lap.before} to {lap.after}", *took]))  # noqa: T201
 
 
 def test_mlflow_tells_who_is_champion_and_why(outside: Outside, lap: Lap) -> None:
