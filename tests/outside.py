@@ -3,7 +3,7 @@
 Asked from outside, as any other program would ask: Airflow, MLflow, serving, Prometheus.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,8 +24,10 @@ class Outside:
         url: Callable[[str], str],
         airflow_password: str,
         mlflow_login: tuple[str, str] | None = None,
+        label_token: str = "",
     ) -> None:
         self.url = url
+        self._bearer = {"Authorization": f"Bearer {label_token}"} if label_token else {}
         self._airflow_password = airflow_password
         self._logins = {"mlflow": mlflow_login}
 
@@ -75,18 +77,25 @@ class Outside:
     # Serving --------------------------------------------------------------------------------
 
     def infer(self, row: Mapping[Hashable, Any]) -> dict[str, Any]:
-        """Ask about a row that has every feature; the answer as the protocol has it."""
+        """Ask about a row and its `scheduled_time`; the answer as the protocol has it."""
         told = self.get("serving", f"/v2/models/{MODEL}").json()["inputs"]
         inputs = [
             {"name": name, "shape": [1], "datatype": field["datatype"], "data": [row[name]]}
             for field in told
-            if (name := field["name"])
+            if (name := field["name"]) in row
         ]
         when = {"event_time": row["scheduled_time"].isoformat()}
         body = {"parameters": when, "inputs": inputs}
         path = f"/v2/models/{MODEL}/infer"
         answer: dict[str, Any] = self.ask("POST", "serving", path, json=body).json()
         return answer
+
+    def label(self, labels: Sequence[Mapping[str, Any]]) -> None:
+        """Tell what became of rows that were asked about."""
+        path = f"/v1/models/{MODEL}/labels"
+        for start in range(0, len(labels), 1000):
+            body = {"labels": labels[start : start + 1000]}
+            self.ask("POST", "serving", path, json=body, headers=self._bearer)
 
     def served(self) -> list[str]:
         """The versions that serving answers with."""

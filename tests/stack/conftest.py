@@ -75,7 +75,8 @@ def outside(stack: Stack) -> Outside:
     """The stack as a program sees it that has logins and no more."""
     secrets = stack.secrets()
     login = ("admin", secrets["mlflow-admin"])
-    return Outside(stack.url, secrets["airflow-admin"], login)
+    token = secrets.get("serving-label", "")  # where serving wants one for labels
+    return Outside(stack.url, secrets["airflow-admin"], login, token)
 
 
 @pytest.fixture(scope="session")

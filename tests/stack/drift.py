@@ -13,7 +13,7 @@ from pipelines import models
 from services.simulator.client import Client
 from services.simulator.plan import Plan
 from services.simulator.traffic import sampled
-from tests.outside import MODEL
+from tests.outside import MODEL, Outside
 
 FALL, USUAL = 40.0, 1015.0  # hPa
 LATE = 60.0  # minutes
@@ -40,12 +40,16 @@ def traffic(batch: pd.DataFrame) -> pd.DataFrame:
     return asked
 
 
-def replay(serving: str, rows: pd.DataFrame) -> int:
+def replay(outside: Outside, rows: pd.DataFrame) -> int:
     """Ask serving about every row, then tell it what became of each; give how many it answered."""
-    return asyncio.run(_replay(serving, rows))
+    answered = asyncio.run(_ask(outside.url("serving"), rows))
+    landed = rows.dropna(subset=["label", "label_time"])
+    came = zip(landed["flight_id"], landed["label"], landed["label_time"], strict=True)
+    outside.label([{"id": i, "label": label, "time": t.isoformat()} for i, label, t in came])
+    return answered
 
 
-async def _replay(serving: str, rows: pd.DataFrame) -> int:
+async def _ask(serving: str, rows: pd.DataFrame) -> int:
     client = Client(serving, MODEL, connections=8)
     waiting = iter(rows.to_dict("records"))
 
@@ -58,11 +62,6 @@ async def _replay(serving: str, rows: pd.DataFrame) -> int:
         async with asyncio.TaskGroup() as group:
             for _ in range(8):
                 group.create_task(ask_on())
-        landed = rows.dropna(subset=["label", "label_time"])
-        came = zip(landed["flight_id"], landed["label"], landed["label_time"], strict=True)
-        await client.label(
-            {"id": name, "label": label, "time": when.isoformat()} for name, label, when in came
-        )
     finally:
         await client.close()
     return client.answered

@@ -79,7 +79,7 @@ def turn(stack: Stack, outside: Outside, month: pd.DataFrame) -> Lap:
     known = {run["dag_run_id"] for run in outside.airflow.runs(f"{MODEL}_train")}
     with lap.part("traffic and labels"):
         rows = traffic(month)
-        assert replay(stack.url("serving"), rows) == len(rows)
+        assert replay(outside, rows) == len(rows)
     with lap.part("monitor, until it asks"):
         outside.airflow.trigger(f"{MODEL}_monitor")  # a scheduled one may come first
         lap.training = wait_for(lambda: asked_for(outside, known), "a retraining", PATIENCE)

@@ -127,21 +127,12 @@ def docker(*arguments: str) -> str:
 
 
 def ask(url: str, request: str) -> httpx.Response:
-    """Ask a model about one flight of the simulator's world, under an id.
-
-    One without a time would be about now, years after the simulator's newest: the monitor would
-    look at it and at nothing else.
-    """
+    """Ask a model about one flight, under an id."""
     row = {"carrier": "UA", "origin": "EWR", "dest": "IAH", "weekday": 1, "hour": 5, "minute": 15}
-    inputs = [
-        {"name": name, "shape": [1], "datatype": datatype, "data": [value]}
-        for name, value in row.items()
-        if (datatype := "BYTES" if isinstance(value, str) else "INT64")
-    ]
-    about = {"event_time": "2013-01-01T10:15:00Z"}
     return httpx.post(
-        f"{url}/v2/models/flights/infer",
-        json={"id": request, "parameters": about, "inputs": inputs},
+        f"{url}/invocations",
+        json={"dataframe_records": [row]},
+        headers={"x-request-id": request},
         timeout=30,
         trust_env=False,
     )

@@ -8,7 +8,6 @@ from tests.outside import MODEL, Outside
 from tests.programs import wait_for
 from tests.stack.drift import replay, traffic
 from tests.stack.lap import Lap, retrain_events
-from tests.stack.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -59,11 +58,11 @@ def test_prometheus_has_seen_it(query: str, outside: Outside, lap: Lap) -> None:
 
 
 def test_the_new_champion_is_worth_it_in_the_changed_world(
-    stack: Stack, outside: Outside, lap: Lap, changed_month: pd.DataFrame
+    outside: Outside, lap: Lap, changed_month: pd.DataFrame
 ) -> None:
     rows = traffic(changed_month)
     again = rows.assign(flight_id="again-" + rows["flight_id"])
-    assert replay(stack.url("serving"), again) == len(again)
+    assert replay(outside, again) == len(again)
     dag = f"{MODEL}_monitor"
     outside.airflow.await_run(dag, outside.airflow.trigger(dag))
     verdict = f'relay_check_verdict{{check="live_score",verdict="ok",version="{lap.after}"}} == 1'
