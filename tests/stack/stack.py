@@ -25,6 +25,7 @@ PORTS = (
     "grafana",
 )
 IMAGE = "relay-pipelines:0.1.0"
+FLIGHT = {"carrier": "UA", "origin": "EWR", "dest": "IAH", "weekday": 1, "hour": 5, "minute": 15}
 
 
 @dataclass
@@ -90,14 +91,21 @@ class Stack:
             each for each in self.containers() if each["Config"]["Labels"][label] == service
         )
 
-    def is_well(self, service: str) -> bool:
-        """Say whether a service runs, and is healthy where it has a check."""
-        state = self.container(service)["State"]
-        return bool(state["Running"]) and state.get("Health", {}).get("Status") in {None, "healthy"}
-
     def running(self) -> list[str]:
         """Name the services that run."""
         return self.compose("ps", "--services", "--status", "running").split()
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Give the state of every service that shall always run."""
+        return {
+            each["Config"]["Labels"]["com.docker.compose.service"]: each["State"]
+            for each in self.containers()
+            if each["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+        }
+
+    def ill(self) -> list[str]:
+        """Name the services that shall run and do not, or are not healthy by their own check."""
+        return [name for name, state in self.states().items() if not is_well(state)]
 
     def secrets(self) -> dict[str, str]:
         """Read every secret that the stack has made, as only root on this machine can."""
@@ -108,9 +116,11 @@ class Stack:
         found: dict[str, str] = json.loads(docker(*run))
         return found
 
-    def kill(self, service: str) -> None:
-        """End a container's own process as the kernel would for want of memory."""
-        os.kill(self.container(service)["State"]["Pid"], signal.SIGKILL)
+    def kill(self, *services: str) -> None:
+        """End containers' own processes as the kernel would for want of memory."""
+        states = self.states()
+        for service in services:
+            os.kill(states[service]["Pid"], signal.SIGKILL)
 
     def airflow(self) -> httpx.Client:
         """Give a logged-in client of Airflow's API."""
@@ -121,6 +131,11 @@ class Stack:
         return client
 
 
+def is_well(state: Mapping[str, Any]) -> bool:
+    """Say whether a container runs, and is healthy where it has a check."""
+    return bool(state["Running"]) and state.get("Health", {}).get("Status") in {None, "healthy"}
+
+
 def docker(*arguments: str) -> str:
     """Run ``docker`` and give what it says."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout
@@ -128,10 +143,9 @@ def docker(*arguments: str) -> str:
 
 def ask(url: str, request: str) -> httpx.Response:
     """Ask a model about one flight, under an id."""
-    row = {"carrier": "UA", "origin": "EWR", "dest": "IAH", "weekday": 1, "hour": 5, "minute": 15}
     return httpx.post(
         f"{url}/invocations",
-        json={"dataframe_records": [row]},
+        json={"dataframe_records": [FLIGHT]},
         headers={"x-request-id": request},
         timeout=30,
         trust_env=False,
