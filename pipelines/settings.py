@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     serving_port: int = 8000
     serving_url: str = _at_port_of("serving")
     serving_link: str = _link_to("serving")
+    serving_label_token_file: Path | None = Field(
+        default=None, description="the token that labels come with; none: serving wants none"
+    )
     airflow_port: int = 8080
     airflow_url: str = _at_port_of("airflow")
     airflow_link: str = _link_to("airflow")

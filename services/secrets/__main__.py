@@ -42,6 +42,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "mlflow-session": token,
     "mlflow-webhooks": fernet,  # MLflow keeps its webhooks' secrets encrypted with it
     "registry-events": token,  # MLflow signs with it what it tells serving
+    "serving-label": lambda: secrets.token_urlsafe(32),  # who brings it may tell what came true
     "grafana-admin": token,
 }
 
@@ -55,7 +56,7 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
     }
     passwords = {"admin": made["airflow-admin"], "exporter": made["airflow-exporter"]}
     api_server = {"session": made["airflow-session"], "passwords.json": json.dumps(passwords)}
-    as_relay = {"mlflow": made["mlflow-relay"]}
+    as_relay, label = {"mlflow": made["mlflow-relay"]}, {"label": made["serving-label"]}
     mlflow = {
         "pgpass": pgpass("mlflow", made),
         "basic-auth.ini": basic_auth(made),
@@ -71,7 +72,8 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "airflow-api-server": (RELAY, airflow | api_server),
         "airflow-scheduler": (RELAY, airflow | as_relay),
         "mlflow": (RELAY, mlflow),
-        "serving": (RELAY, as_relay | {"registry-events": made["registry-events"]}),
+        "serving": (RELAY, as_relay | label | {"registry-events": made["registry-events"]}),
+        "simulator": (RELAY, label),
         "exporter": (RELAY, as_relay | {"airflow": made["airflow-exporter"]}),
         "page": (RELAY, as_relay),
         "grafana": (GRAFANA, {"admin": made["grafana-admin"]}),

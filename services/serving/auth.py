@@ -1,4 +1,4 @@
-"""Bearer tokens: a file of them in, requests that bring none of them refused.
+"""Bearer tokens: files of them in, requests that bring none of them refused.
 
 RFC 6750. One token a line, `#` begins a comment. Two lines let a client move to a new token before
 the old one goes. Only hashes are kept; no token is ever logged.
@@ -9,12 +9,41 @@ import hmac
 import logging
 import re
 from pathlib import Path
+from typing import Literal
 
 from services.serving.errors import RequestError
 
+Access = Literal["anyone", "ask", "label"]  # what a route wants: no token, one to ask, to label
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, 2.1
 _MIN_CHARACTERS = 32
 _log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Who may ask, and who may label: each by a file of tokens, or whoever reaches the server.
+
+    Labels decide what is trained on, so they may want tokens of their own; those that only ask
+    with are then no good for them, nor the other way round. Without, they want what asking wants.
+    """
+
+    def __init__(self, asking: Path | None, labelling: Path | None) -> None:
+        """Read the files. Raises OSError, ValueError."""
+        ask = Tokens(asking) if asking else None
+        label = Tokens(labelling) if labelling else ask
+        self._wanted: dict[Access, Tokens | None] = {"anyone": None, "ask": ask, "label": label}
+
+    def check(self, access: Access, authorization: str | None) -> None:
+        """Look at an `Authorization` header, or gRPC's metadata of that name.
+
+        Raises RequestError (401).
+        """
+        if tokens := self._wanted[access]:
+            tokens.check(authorization)
+
+    def refresh(self) -> None:
+        """Read files again that have changed; called now and then."""
+        for tokens in {id(each): each for each in self._wanted.values() if each}.values():
+            tokens.refresh()
 
 
 class Tokens:
@@ -30,10 +59,7 @@ class Tokens:
         self._hashes = read_tokens(file)
 
     def check(self, authorization: str | None) -> None:
-        """Look at an `Authorization` header, or gRPC's metadata of that name.
-
-        Raises RequestError (401).
-        """
+        """Want one of the tokens. Raises RequestError (401)."""
         if authorization is None:
             raise _refusal("a token is wanted: Authorization: Bearer <token>", "Bearer")
         scheme, _, token = authorization.partition(" ")
@@ -41,7 +67,7 @@ class Tokens:
             raise _refusal("the token is not known here", 'Bearer error="invalid_token"')
 
     def refresh(self) -> None:
-        """Read the file again if it is another one than before; called now and then."""
+        """Read the file again if it is another one than before."""
         try:
             state = _state_of(self._file)
             if state != self._state:

@@ -11,7 +11,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from monitoring.prediction_log import PredictionLog
-from services.serving.auth import Tokens
+from services.serving.auth import Guard
 from services.serving.challenger.shadow import Shadow
 from services.serving.http import openapi
 from services.serving.http.app import App
@@ -50,7 +50,7 @@ async def serve(settings: Settings) -> bool:
     Raises OSError where it cannot listen or keep its cache, ValueError for a wrong file of secrets.
     """
     _want_port(settings.serving_host, settings.serving_port)
-    tokens = Tokens(settings.serving_tokens_file) if settings.serving_tokens_file else None
+    guard = Guard(settings.serving_tokens_file, settings.serving_label_tokens_file)
     metrics = Metrics()
     catalog = Catalog(metrics)
     metrics.waiting = catalog.waiting
@@ -89,7 +89,7 @@ async def serve(settings: Settings) -> bool:
         settings.serving_max_bytes_of_bodies,
         settings.serving_body_seconds,
     )
-    app = App(Routes(routes), bodies, tokens, health, metrics)
+    app = App(Routes(routes), bodies, guard, health, metrics)
     server = _server(app, settings)
     address = {
         "host": settings.serving_host,
@@ -98,9 +98,9 @@ async def serve(settings: Settings) -> bool:
     }
     _log.info("serving", extra=address)
     try:
-        grpc = _grpc(asking, health, tokens, metrics, settings)
+        grpc = _grpc(asking, health, guard, metrics, settings)
         async with grpc as drain, asyncio.TaskGroup() as background:
-            beside = [watcher.watch(), _look_after(bodies, tokens), _rotate(log)]
+            beside = [watcher.watch(), _look_after(bodies, guard), _rotate(log)]
             tasks = [background.create_task(each) for each in beside]
             times = settings.serving_leave_seconds, settings.serving_stop_seconds
             answered_all = await serve_until_told(server, drain, health, *times)
@@ -115,7 +115,7 @@ async def serve(settings: Settings) -> bool:
 
 
 def _grpc(
-    asking: Asking, health: Health, tokens: Tokens | None, metrics: Metrics, settings: Settings
+    asking: Asking, health: Health, guard: Guard, metrics: Metrics, settings: Settings
 ) -> AbstractAsyncContextManager[Drain]:
     if not settings.serving_grpc_port:
         return nullcontext(_nothing)
@@ -123,7 +123,7 @@ def _grpc(
     from services.serving.grpc.service import Service
 
     limit = settings.serving_max_body_bytes
-    server = GrpcServer(Service(asking, health), tokens, metrics, limit)
+    server = GrpcServer(Service(asking, health), guard, metrics, limit)
     return server.listening(settings.serving_host, settings.serving_grpc_port)
 
 
@@ -131,13 +131,12 @@ async def _nothing() -> None:
     """Drain what is not there."""
 
 
-async def _look_after(bodies: Bodies, tokens: Tokens | None) -> NoReturn:
+async def _look_after(bodies: Bodies, guard: Guard) -> NoReturn:
     """Do what is done now and then."""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         bodies.hurry()
-        if tokens:
-            tokens.refresh()
+        guard.refresh()
 
 
 async def _rotate(log: PredictionLog) -> NoReturn:

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     serving_tokens_file: Path | None = Field(
         default=None, description="bearer tokens, one a line; none: whoever reaches it may ask"
     )
+    serving_label_tokens_file: Path | None = Field(
+        default=None, description="those for labels alone; none: who may ask may label"
+    )
     serving_max_batch_rows: PositiveInt = 1024
     serving_max_waiting_rows: PositiveInt = Field(
         default=16384, description="of one model; beyond it the answer is 503"

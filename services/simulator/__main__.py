@@ -17,7 +17,9 @@ async def simulate(plan: Plan, settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    client = Client(settings.serving_url, plan.model, plan.connections)
+    file = settings.serving_label_token_file
+    token = file.read_text(encoding="utf-8").strip() if file else ""
+    client = Client(settings.serving_url, plan.model, plan.connections, token)
     state = settings.home / "simulator" / f"{plan.model}.json"
     running = asyncio.create_task(Replay(plan, client, settings.landing, state).run())
     stopping = asyncio.create_task(stop.wait())

@@ -5,7 +5,7 @@ answered, so that none is lost and none counts twice.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,10 +20,11 @@ _LABELS_AT_ONCE = 1000
 class Client:
     """A client of one model; counts what it did."""
 
-    def __init__(self, url: str, model: str, connections: int) -> None:
+    def __init__(self, url: str, model: str, connections: int, label_token: str = "") -> None:
         limits = httpx.Limits(max_connections=connections)
         self._http = httpx.AsyncClient(base_url=url, timeout=30, limits=limits)
         self._model = model
+        self._bearer = {"Authorization": f"Bearer {label_token}"} if label_token else {}
         self._inputs: list[dict[str, Any]] = []
         self._away = False
         self.answered = self.labelled = self.refused = 0
@@ -54,7 +55,7 @@ class Client:
         for start in range(0, len(waiting), _LABELS_AT_ONCE):
             some = waiting[start : start + _LABELS_AT_ONCE]
             path = f"/v1/models/{self._model}/labels"
-            response = await self._send("POST", path, {"labels": some})
+            response = await self._send("POST", path, {"labels": some}, self._bearer)
             response.raise_for_status()
             self.labelled += len(some)
 
@@ -67,12 +68,14 @@ class Client:
         tensors = [tensor for given in self._inputs if (tensor := _tensor(given, row))]
         return {"id": id, "parameters": {"event_time": event_time.isoformat()}, "inputs": tensors}
 
-    async def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
+    async def _send(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Send until there is an answer that another try would not change."""
         wait = 0.1
         while True:
             try:
-                response = await self._http.request(method, path, json=body)
+                response = await self._http.request(method, path, json=body, headers=headers)
                 if response.status_code < 500 and response.status_code != 404:
                     self._away = False
                     return response

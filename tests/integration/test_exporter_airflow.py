@@ -11,7 +11,7 @@ import pytest
 from services.embedded import credentials
 from services.embedded.airflow_api import AirflowApi as Person
 from services.embedded.platform import start as start_platform
-from services.embedded.settings import ROOT, Embedded
+from services.embedded.settings import ROOT, SERVED, Embedded
 from services.exporter.airflow import AirflowSource
 from services.exporter.airflow_api import AirflowApi
 from tests.bad_network import Spoil, bad_network
@@ -19,8 +19,7 @@ from tests.exporter_program import exporter, scrape, shown, up
 from tests.programs import Program, free_port, wait_for
 
 Start = Callable[[AbstractContextManager[Program]], Program]
-OTHERS = ["mlflow", "serving", "evidently", "page", "exporter"]
-OTHERS += ["prometheus", "alertmanager", "grafana"]
+OTHERS = [name for name in SERVED if name != "airflow"]
 INGEST, TRAIN = "toy_ingest", "toy_train"
 
 pytestmark = [

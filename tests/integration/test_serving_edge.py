@@ -130,6 +130,34 @@ def test_who_has_no_token_sees_only_health(guarded: Program) -> None:
     assert httpx.post(guarded.url + INFER, json=body, headers=bearer(TOKEN)).status_code == 200
 
 
+def test_labels_can_want_tokens_of_their_own(registry: str, start: Start, tmp_path: Path) -> None:
+    asks, labels = tmp_path / "asks", tmp_path / "labels"
+    for folder, token in ((asks, TOKEN), (labels, OTHER)):
+        folder.mkdir()
+        write_tokens(folder, token)
+    serving = start(
+        programs.serving(
+            tmp_path,
+            registry,
+            serving_tokens_file=str(asks / "tokens"),
+            serving_label_tokens_file=str(labels / "tokens"),
+        )
+    )
+    wait_for(lambda: serving.answers("/ready"), "the model")
+    asking, label = infer_body([ROW]), {"labels": [{"id": "any", "label": 1}]}
+
+    def answers(path: str, body: dict[str, Any]) -> dict[str, int]:
+        tokens = {"none": {}, "asks": bearer(TOKEN), "labels": bearer(OTHER)}
+        return {
+            name: httpx.post(serving.url + path, json=body, headers=headers).status_code
+            for name, headers in tokens.items()
+        }
+
+    assert answers(INFER, asking) == {"none": 401, "asks": 200, "labels": 401}
+    labelled = answers("/v1/models/flights/labels", label)
+    assert labelled == {"none": 401, "asks": 401, "labels": 200}
+
+
 def test_tokens_change_without_a_restart(guarded: Program, tmp_path: Path) -> None:
     def lets_in(token: str) -> bool:
         return httpx.get(guarded.url + "/v2", headers=bearer(token)).status_code == 200

@@ -33,10 +33,21 @@ def registry(mlflow_server: Program) -> Iterator[str]:
     delete(mlflow_server.url, "flights")
 
 
+@pytest.fixture
+def token(tmp_path: Path) -> Path:
+    """A file with the token that labels come with."""
+    file = tmp_path / "token"
+    file.touch(0o600)
+    file.write_text("t" * 32)
+    return file
+
+
 @contextmanager
 def simulator(home: Path, url: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "services.simulator", "--model", "flights", "--once"]
     env = {**os.environ, "RELAY_HOME": str(home), "RELAY_SERVING_URL": url}
+    if (file := home / "token").exists():
+        env["RELAY_SERVING_LABEL_TOKEN_FILE"] = str(file)
     with subprocess.Popen(
         [*command, *options], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -58,9 +69,9 @@ def answered(home: Path) -> pd.DataFrame:
 
 
 def test_every_row_is_answered_and_labelled_once_whoever_is_killed(
-    registry: str, start: Start, tmp_path: Path
+    registry: str, start: Start, token: Path, tmp_path: Path
 ) -> None:
-    serving = start(programs.serving(tmp_path, registry))
+    serving = start(programs.serving(tmp_path, registry, serving_label_tokens_file=str(token)))
     options = ["--from", "2013-03", "--to", "2013-04", "--sample", SAMPLE, "--rate", "200"]
     with simulator(tmp_path, serving.url, *options) as first:
         wait_for(lambda: len(answered(tmp_path)) > 100, "some traffic")
@@ -71,7 +82,8 @@ def test_every_row_is_answered_and_labelled_once_whoever_is_killed(
         serving.kill()
         assert second.stdout is not None
         assert json.loads(second.stdout.readline())["event"] == "waiting"
-        start(programs.serving(tmp_path, registry, serving_port=port))
+        files = {"serving_port": port, "serving_label_tokens_file": str(token)}
+        start(programs.serving(tmp_path, registry, None, **files))
         done = finished(second)
     assert (done["event"], done["refused"]) == ("done", 0)
 

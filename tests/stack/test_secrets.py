@@ -30,7 +30,7 @@ def test_none_is_the_same_as_another(stack: Stack) -> None:
 
 def test_a_service_sees_its_own_folder_and_cannot_write_to_it(stack: Stack) -> None:
     seen = stack.compose("exec", "-T", "serving", "ls", "/run/secrets").split()
-    assert seen == ["mlflow", "registry-events"]
+    assert seen == ["label", "mlflow", "registry-events"]
     refused = "touch /run/secrets/mine 2>/dev/null || echo refused"
     assert stack.compose("exec", "-T", "serving", "sh", "-c", refused).strip() == "refused"
 
@@ -54,6 +54,15 @@ def test_who_is_nobody_gets_nothing(
 ) -> None:
     answer = httpx.get(stack.url(service) + path, auth=login, trust_env=False)
     assert answer.status_code == 401, answer.text[:300]
+
+
+@pytest.mark.parametrize(
+    "bearer", [{}, {"Authorization": "Bearer guessed-by-somebody-outside-of-here"}]
+)
+def test_who_is_nobody_says_nothing_of_what_came_true(stack: Stack, bearer: dict[str, str]) -> None:
+    url = stack.url("serving") + "/v1/models/flights/labels"
+    body = {"labels": [{"id": "any", "label": 1}]}
+    assert httpx.post(url, json=body, headers=bearer, trust_env=False).status_code == 401
 
 
 def test_airflow_gives_no_token_for_a_guess(stack: Stack) -> None:

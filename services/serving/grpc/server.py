@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from services.serving.auth import Tokens
+from services.serving.auth import Access, Guard
 from services.serving.errors import RequestError
 from services.serving.grpc.service import INFERENCE, Service
 from services.serving.http import refusals
@@ -39,9 +39,9 @@ class GrpcServer:
     """The boundary of gRPC, on a port of its own and the event loop of all."""
 
     def __init__(
-        self, service: Service, tokens: Tokens | None, metrics: Metrics, max_message_bytes: int
+        self, service: Service, guard: Guard, metrics: Metrics, max_message_bytes: int
     ) -> None:
-        self._tokens = tokens
+        self._guard = guard
         self._metrics = metrics
         self._given_up = False
         options = [
@@ -87,14 +87,14 @@ class GrpcServer:
     def _offer(self, service: str, methods: Mapping[str, _Method]) -> None:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: grpc.unary_unary_rpc_method_handler(
-                self._call(f"/{service}/{name}", method, name in _PUBLIC)
+                self._call(f"/{service}/{name}", method, "anyone" if name in _PUBLIC else "ask")
             )
             for name, method in methods.items()
         }
         handler = grpc.method_handlers_generic_handler(service, handlers)
         self._server.add_generic_rpc_handlers([handler])
 
-    def _call(self, path: str, method: _Method, public: bool) -> Any:
+    def _call(self, path: str, method: _Method, access: Access) -> Any:
         """Stand between a method and its clients."""
 
         async def call(body: bytes, context: _Context) -> bytes:
@@ -102,8 +102,7 @@ class GrpcServer:
             request = Request("POST", path, "", _headers(context), "grpc", body)
             self._metrics.open_requests += 1
             try:
-                if self._tokens and not public:
-                    self._tokens.check(request.headers.get("authorization"))
+                self._guard.check(access, request.headers.get("authorization"))
                 reply = await method(request)
             except RequestError as error:
                 return await self._refuse(request, error, context)

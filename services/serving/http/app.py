@@ -7,7 +7,7 @@ import time
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope
 
-from services.serving.auth import Tokens
+from services.serving.auth import Guard
 from services.serving.errors import RequestError
 from services.serving.http import refusals
 from services.serving.http.bodies import Bodies
@@ -25,13 +25,13 @@ class App:
         self,
         routes: Routes,
         bodies: Bodies,
-        tokens: Tokens | None,
+        guard: Guard,
         health: Health,
         metrics: Metrics,
     ) -> None:
         self._routes = routes
         self._bodies = bodies
-        self._tokens = tokens
+        self._guard = guard
         self._health = health
         self._metrics = metrics
 
@@ -64,10 +64,10 @@ class App:
         try:
             route, given = self._routes.find(request)
             _refuse_foreign_page(request)
-            if self._tokens and not route.public:
-                self._tokens.check(request.headers.get("authorization"))
+            self._guard.check(route.access, request.headers.get("authorization"))
             if request.method == "POST":
-                request.body = await self._bodies.read(request, proto, public=route.public)
+                public = route.access == "anyone"
+                request.body = await self._bodies.read(request, proto, public=public)
             return await route.handler(request, *given)
         except RequestError as error:
             return self._refuse(request, error)

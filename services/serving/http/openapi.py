@@ -115,7 +115,7 @@ def _operation(route: Route, does: _Operation, catalog: Catalog) -> dict[str, An
             str(does.status): _response(does.status, does.media, does.gives),
             **{str(status): _response(status, _JSON, refusal) for status in does.refuses},
         },
-        "security": [{}] if route.public else [{}, {"token": []}],
+        "security": [{}] if route.access == "anyone" else [{}, {"token": []}],
     }
     if route.method == "POST":
         described["requestBody"] = _body(route, does, catalog)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from services.serving.auth import Access
 from services.serving.errors import RequestError, shown
 from services.serving.http.endpoints.about import About
 from services.serving.http.endpoints.events import Events
@@ -14,13 +15,13 @@ from services.serving.http.exchange import Protocol, Reply, Request
 
 
 class Route(NamedTuple):
-    """`{parts}` of the path are the handler's arguments; `public` routes need no token."""
+    """`{parts}` of the path are the handler's arguments; `access` says who may come."""
 
     method: str
     path: str
     protocol: Protocol
     handler: Callable[..., Awaitable[Reply]]
-    public: bool = False
+    access: Access = "ask"
 
 
 def table(
@@ -31,8 +32,8 @@ def table(
     version = model + "/versions/{version}"
     routes = [
         Route("GET", "/v2", "v2", v2.server),
-        Route("GET", "/v2/health/live", "v2", health.live, public=True),
-        Route("GET", "/v2/health/ready", "v2", health.ready, public=True),
+        Route("GET", "/v2/health/live", "v2", health.live, access="anyone"),
+        Route("GET", "/v2/health/ready", "v2", health.ready, access="anyone"),
         Route("GET", model, "v2", v2.model),
         Route("GET", version, "v2", v2.model),
         Route("GET", model + "/ready", "v2", v2.ready),
@@ -41,17 +42,17 @@ def table(
         Route("POST", version + "/infer", "v2", v2.infer),
         Route("POST", "/invocations", "mlflow", scoring.invocations),
         Route("GET", "/version", "mlflow", scoring.version),
-        Route("GET", "/ping", "mlflow", health.ping, public=True),
-        Route("GET", "/health", "mlflow", health.ping, public=True),
-        Route("POST", "/v1/models/{model}/labels", "relay", labels.take),
+        Route("GET", "/ping", "mlflow", health.ping, access="anyone"),
+        Route("GET", "/health", "mlflow", health.ping, access="anyone"),
+        Route("POST", "/v1/models/{model}/labels", "relay", labels.take, access="label"),
         Route("GET", "/", "relay", about.index),
-        Route("GET", "/live", "relay", health.live, public=True),
-        Route("GET", "/ready", "relay", health.ready, public=True),
+        Route("GET", "/live", "relay", health.live, access="anyone"),
+        Route("GET", "/ready", "relay", health.ready, access="anyone"),
         Route("GET", "/metrics", "relay", about.metrics),
         Route("GET", "/openapi.json", "relay", about.openapi),
     ]
     if events:  # which are signed
-        routes.append(Route("POST", "/v1/registry-events", "relay", events.take, public=True))
+        routes.append(Route("POST", "/v1/registry-events", "relay", events.take, access="anyone"))
     return routes
 
 
