@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-RELAY, POSTGRES, GRAFANA = 10001, 999, 472  # the users that the images run as
+RELAY, DATABASE, GRAFANA = 10001, 999, 472  # the users that the images run as
 
 Secrets = Mapping[str, str]
 
@@ -44,6 +44,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "registry-events": token,  # MLflow signs with it what it tells serving
     "serving-label": lambda: secrets.token_urlsafe(32),  # who brings it may tell what came true
     "grafana-admin": token,
+    "valkey": token,
 }
 
 
@@ -53,6 +54,7 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "pgpass": pgpass("airflow", made),
         "jwt": made["airflow-jwt"],
         "fernet": made["airflow-fernet"],
+        "broker": f"redis://:{made['valkey']}@valkey:6379/0",  # of workers, where there are any
     }
     passwords = {"admin": made["airflow-admin"], "exporter": made["airflow-exporter"]}
     api_server = {"session": made["airflow-session"], "passwords.json": json.dumps(passwords)}
@@ -67,7 +69,7 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
     databases["pgpass"] = pgpass("postgres", made)
     logins = ("airflow-admin", "mlflow-admin", "grafana-admin", "registry-events")
     return {
-        "postgres": (POSTGRES, databases),
+        "postgres": (DATABASE, databases),
         "airflow": (RELAY, airflow),
         "airflow-api-server": (RELAY, airflow | api_server),
         "airflow-scheduler": (RELAY, airflow | as_relay),
@@ -76,6 +78,7 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "simulator": (RELAY, label),
         "exporter": (RELAY, as_relay | {"airflow": made["airflow-exporter"]}),
         "page": (RELAY, as_relay),
+        "valkey": (DATABASE, {"valkey.conf": f"requirepass {made['valkey']}\n"}),
         "grafana": (GRAFANA, {"admin": made["grafana-admin"]}),
         "person": (RELAY, as_relay | {name: made[name] for name in logins}),
     }

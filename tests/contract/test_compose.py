@@ -10,6 +10,15 @@ import yaml
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+BESIDE: dict[str, dict[str, Any]] = {  # what the other files of compose/ add
+    name: service
+    for path in sorted((ROOT / "compose").glob("*.yml"))
+    for name, service in yaml.safe_load(path.read_text(encoding="utf-8").replace("!reset", ""))[
+        "services"
+    ].items()
+    if "image" in service and name not in SERVICES
+}
+EVERY = SERVICES | BESIDE
 ALWAYS = [name for name, each in SERVICES.items() if each["restart"] == "unless-stopped"]
 UNITS = {"m": 2**20, "g": 2**30}
 
@@ -18,9 +27,9 @@ def size(text: str) -> int:
     return int(text[:-1]) * UNITS[text[-1]]
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
-    service = SERVICES[name]
+    service = EVERY[name]
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -28,17 +37,17 @@ def test_a_service_can_do_no_more_than_it_must(name: str) -> None:
     assert size(service["mem_limit"]) > 0
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_an_image_is_named_with_its_version(name: str) -> None:
-    image = re.sub(r"\$\{\w+:-(.*)\}", r"\1", SERVICES[name]["image"])
+    image = re.sub(r"\$\{\w+:-(.*)\}", r"\1", EVERY[name]["image"])
     assert re.fullmatch(r"[\w./-]+:v?\d[\w.-]*", image)
     assert "bitnami" not in image
     assert "minio" not in image
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", EVERY)
 def test_ports_are_on_this_machine_alone_and_can_be_moved(name: str) -> None:
-    for port in SERVICES[name].get("ports", []):
+    for port in EVERY[name].get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:\$\{RELAY_\w+_PORT:-(\d+)\}:\d+", port)
 
 
@@ -82,6 +91,17 @@ def test_prometheus_asks_the_services_for_the_same_as_on_one_machine(job: str) -
     usual = yaml.safe_load((ROOT / f"monitoring/prometheus/targets/{job}.yml").read_text())
     here = yaml.safe_load((ROOT / f"services/prometheus/targets/{job}.yml").read_text())
     assert here[0]["targets"][0].split(":")[1] == usual[0]["targets"][0].split(":")[1]
+
+
+def test_prometheus_is_told_the_same_where_serving_has_replicas() -> None:
+    usual, replicas = (
+        yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+        for path in ("monitoring/prometheus/prometheus.yml", "services/prometheus/replicas.yml")
+    )
+    serving = replicas["scrape_configs"][0]
+    assert serving.pop("dns_sd_configs")[0]["names"] == ["serving"]
+    assert usual["scrape_configs"][0].pop("file_sd_configs")
+    assert replicas == usual
 
 
 def test_every_target_of_prometheus_is_known_to_the_stack() -> None:

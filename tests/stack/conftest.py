@@ -21,7 +21,7 @@ from tests.stack.stack import PORTS, Stack
 
 PROJECT = "relay-e2e"
 PATIENCE = 1200  # seconds for a clean machine: build, first start, first model
-FIRST = ("test_first_start", "test_browser", "test_loop", "test_watched")
+FIRST = ("test_first_start", "test_browser", "test_loop", "test_watched", "test_scale")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

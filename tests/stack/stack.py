@@ -84,21 +84,24 @@ class Stack:
         found: list[dict[str, Any]] = json.loads(docker("inspect", *ids))
         return found
 
-    def container(self, service: str) -> dict[str, Any]:
-        """Give what ``docker inspect`` says of one service's container."""
+    def all_of(self, service: str) -> list[dict[str, Any]]:
+        """Give what ``docker inspect`` says of each of one service's containers."""
         label = "com.docker.compose.service"
-        return next(
-            each for each in self.containers() if each["Config"]["Labels"][label] == service
-        )
+        return [each for each in self.containers() if each["Config"]["Labels"][label] == service]
+
+    def container(self, service: str) -> dict[str, Any]:
+        """Give what ``docker inspect`` says of one service's only container."""
+        (only,) = self.all_of(service)
+        return only
 
     def running(self) -> list[str]:
         """Name the services that run."""
         return self.compose("ps", "--services", "--status", "running").split()
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """Give the state of every service that shall always run."""
+        """Give the state of everything that shall always run, by service; replicas by number."""
         return {
-            each["Config"]["Labels"]["com.docker.compose.service"]: each["State"]
+            name_of(each): each["State"]
             for each in self.containers()
             if each["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
         }
@@ -122,6 +125,10 @@ class Stack:
         for service in services:
             os.kill(states[service]["Pid"], signal.SIGKILL)
 
+    def kill_container(self, container: dict[str, Any]) -> None:
+        """End one container's own process, as `kill` does."""
+        os.kill(container["State"]["Pid"], signal.SIGKILL)
+
     def airflow(self) -> httpx.Client:
         """Give a logged-in client of Airflow's API."""
         client = httpx.Client(base_url=self.url("airflow"), timeout=30, trust_env=False)
@@ -129,6 +136,14 @@ class Stack:
         token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
         return client
+
+
+def name_of(container: Mapping[str, Any]) -> str:
+    """Name a container by its service, and a replica by its number as well."""
+    labels = container["Config"]["Labels"]
+    number = labels["com.docker.compose.container-number"]
+    service: str = labels["com.docker.compose.service"]
+    return service if number == "1" else f"{service}-{number}"
 
 
 def is_well(state: Mapping[str, Any]) -> bool:

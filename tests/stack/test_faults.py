@@ -4,7 +4,6 @@ Everywhere the same is wanted: no failed prediction while serving lives, nothing
 acknowledged, every DAG run at its end, and all well again, within two minutes, without a hand.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.programs import wait_for
-from tests.stack.stack import IMAGE, Stack, docker, is_well
+from tests.stack.log import assert_kept, logged
+from tests.stack.stack import Stack, docker, is_well
 from tests.stack.traffic import Traffic
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
@@ -27,13 +27,6 @@ KILLED = [  # those of a row do not need each other to come back
     ["airflow", "airflow-dag-processor", "alertmanager", "evidently", "simulator"],
     ["airflow-triggerer", "tensorboard"],
 ]
-IDS = """
-import json, pathlib
-from monitoring.prediction_log.reading import read_labels, read_predictions
-log = pathlib.Path("/log")
-read = {"predictions": read_predictions(log, "flights"), "labels": read_labels(log, "flights")}
-print(json.dumps({name: list(frame["id"]) for name, frame in read.items()}))
-"""
 
 
 @dataclass
@@ -131,19 +124,6 @@ def unfinished(stack: Stack) -> list[dict[str, Any]]:
     return [dict(run) for run in found["dag_runs"]]
 
 
-def logged(stack: Stack, volume: str) -> dict[str, set[str]]:
-    """Read the ids of all predictions and of all labels from a volume."""
-    mount = f"{stack.project}_{volume}:/log:ro"
-    told = docker("run", "--rm", "--network", "none", "--volume", mount, IMAGE, "python", "-c", IDS)
-    return {name: set(ids) for name, ids in json.loads(told).items()}
-
-
-def assert_kept(fault: Fault, log: dict[str, set[str]]) -> None:
-    """Hold what was acknowledged against what is in the log."""
-    assert set(fault.traffic.answered) <= log["predictions"], fault.name
-    assert set(fault.traffic.labelled) <= log["labels"], fault.name
-
-
 @pytest.mark.parametrize("services", KILLED, ids=", ".join)
 def test_what_is_killed_comes_back(stack: Stack, faults: list[Fault], services: list[str]) -> None:
     with under_traffic(stack, faults, f"`kill -9` of {', '.join(services)}") as fault:
@@ -204,7 +184,7 @@ def test_the_disk_of_the_prediction_log_is_full(stack: Stack, faults: list[Fault
             wait_for(lambda: len(fault.traffic.failed) >= 20, "refusals")
             empty = ("exec", "-T", "serving", "rm", "/var/lib/prediction-log/fill")
             mend(small, fault, lambda: small.compose(*empty))
-        assert_kept(fault, logged(small, "full-disk"))
+        assert_kept(fault.traffic, logged(small, "full-disk"))
     finally:
         stack.compose(*up)
         docker("volume", "rm", f"{stack.project}_full-disk")
@@ -234,4 +214,4 @@ def test_nothing_acknowledged_is_lost(stack: Stack, faults: list[Fault]) -> None
     log = logged(stack, "prediction-log")
     for fault in faults:
         if "disk" not in fault.name:  # which was another one
-            assert_kept(fault, log)
+            assert_kept(fault.traffic, log)

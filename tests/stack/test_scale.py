@@ -1,0 +1,85 @@
+"""One stack that grows while it runs: tasks on workers, serving in replicas behind a balancer."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.outside import MODEL, Outside
+from tests.programs import wait_for
+from tests.stack.log import assert_kept, logged
+from tests.stack.stack import Stack
+from tests.stack.traffic import Traffic
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+WORKERS = REPLICAS = 2
+
+
+@pytest.fixture(scope="module")
+def scaled(stack: Stack) -> Iterator[Stack]:
+    files = stack.environment.get("COMPOSE_FILE", "docker-compose.yml")
+    other = {"COMPOSE_FILE": f"{files}:compose/scale.yml"}
+    grown = replace(stack, environment=stack.environment | other)
+    counts = [f"airflow-worker={WORKERS}", f"serving={REPLICAS}"]
+    scales = [word for count in counts for word in ("--scale", count)]
+    begun = time.monotonic()
+    grown.compose("up", "--detach", "--wait", "--wait-timeout", "600", *scales)
+    print(f"\n{WORKERS} workers, {REPLICAS} replicas after {time.monotonic() - begun:.0f} s")  # noqa: T201
+    yield grown
+    stack.compose("up", "--detach", "--wait", "--wait-timeout", "600", "--remove-orphans")
+
+
+def test_tasks_run_on_every_worker(scaled: Stack, outside: Outside) -> None:
+    workers = {each["Config"]["Hostname"] for each in scaled.all_of("airflow-worker")}
+    dag = f"{MODEL}_monitor"
+    seen: set[str] = set()
+
+    def ran_everywhere() -> bool:
+        run = outside.airflow.trigger(dag)
+        outside.airflow.await_run(dag, run)
+        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
+        with scaled.airflow() as airflow:
+            tasks = airflow.get(path).raise_for_status().json()["task_instances"]
+        seen.update(task["hostname"] for task in tasks if task["hostname"])
+        return seen == workers
+
+    wait_for(ran_everywhere, f"tasks on {workers}", 300)
+
+
+def test_a_task_s_log_is_read_in_the_ui(scaled: Stack, outside: Outside) -> None:
+    dag = f"{MODEL}_monitor"
+    run = outside.airflow.trigger(dag)
+    outside.airflow.await_run(dag, run)
+    path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/monitor/logs/1"
+    with scaled.airflow() as airflow:
+        assert f"relay monitor --model {MODEL}" in airflow.get(path).raise_for_status().text
+
+
+def test_a_killed_replica_costs_no_answer(scaled: Stack) -> None:
+    token = scaled.secrets()["serving-label"]
+    with Traffic(scaled.url("serving"), token) as traffic:
+        for replica in scaled.all_of("serving"):
+            before = len(traffic.answered)
+            scaled.kill_container(replica)
+            wait_for(lambda n=before: len(traffic.answered) > n + 100, "answers", 120)  # type: ignore[misc]
+            wait_for(lambda: not scaled.ill(), "the replica to be back", 120)
+    print(f"\n{len(traffic.answered)} answered, {len(traffic.failed)} failed")  # noqa: T201
+    assert not traffic.failed
+    assert len(traffic.labelled) == len(traffic.answered)
+    assert_kept(traffic, logged(scaled, "prediction-log"))
+
+
+def test_prometheus_asks_every_replica(scaled: Stack, outside: Outside) -> None:
+    wait_for(
+        lambda: len(outside.prometheus('up{job="serving"} == 1')) == REPLICAS,
+        "both replicas to be asked",
+        120,
+    )
+    answers = 'sum by (instance) (relay_serving_requests_total{protocol="v2",code="200"}) > 0'
+    wait_for(lambda: len(outside.prometheus(answers)) == REPLICAS, "both to have answered", 120)
+
+
+def test_nobody_gets_into_the_queue_without_its_password(scaled: Stack) -> None:
+    told = scaled.compose("exec", "-T", "valkey", "valkey-cli", "keys", "*", check=False)
+    assert "NOAUTH" in told
