@@ -1,10 +1,9 @@
 """Check results and samples of both sides in, an Evidently report that people can open out.
 
-The only file that imports Evidently, and only when it is called: the import takes seconds.
+Evidently is imported when it is called: the import takes seconds. Its UI: `services.evidently`.
 https://docs.evidentlyai.com/metrics/customize_data_drift names the drift methods.
 """
 
-import logging
 import os
 import shutil
 import tempfile
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DO_NOT_TRACK", "1")  # what Evidently's telemetry asks before it sends
 
-log = logging.getLogger(__name__)
-
-_ANNOUNCED = 5  # reports, about as many as can be saved while a UI starts
 _METHODS = {"string": "jensenshannon", "long": "wasserstein", "double": "wasserstein"}
 _LARGEST = 1e100  # that is drawn: squares of larger numbers overflow, and histograms fail
 
@@ -54,9 +50,9 @@ def save_report(
 ) -> SavedReport:
     """Draw the checks that Evidently knows, with their limits as its tests, and keep the report.
 
-    It goes to the workspace folder (`evidently ui --workspace <folder>` shows it), in the model's
-    project, and as one HTML file beside it; of older ones the newest `keep` stay. `reference` and
-    `current` are samples, so what is drawn may differ a little from what the checks say of all.
+    It goes to the workspace folder, in the model's project, which `services.evidently` shows, and
+    as one HTML file beside it; of older ones the newest `keep` stay. `reference` and `current` are
+    samples, so what is drawn may differ a little from what the checks say of all.
     """
     snapshot = _run(window, results, reference, current, schema)
     project, run = _add(workspace, window.model, snapshot)
@@ -203,24 +199,7 @@ def _add(workspace: Path, model: str, snapshot: "Snapshot") -> tuple[uuid.UUID, 
         (there / "snapshots").mkdir(parents=True, exist_ok=True)  # a UI that starts lists it
         for written in (Path("metadata.json"), Path("snapshots") / f"{run}.json"):
             _publish(Path(folder, str(project)) / written, there / written)
-    _announce(there)
     return project, run
-
-
-def _announce(project: Path) -> None:
-    """Show a running UI the project and its newest reports again: it may have missed some.
-
-    A UI that starts reads the workspace first and begins to watch it later: what is saved between
-    is shown to nobody. It takes notice of files that are created, which one that is moved in from
-    outside of the watched folder is; nothing is told where that lies on another disk.
-    """
-    newest = sorted((project / "snapshots").glob("*.json"))[-_ANNOUNCED:]
-    try:
-        with tempfile.TemporaryDirectory(dir=project.parent.parent) as outside:
-            for place in (project / "metadata.json", *newest):
-                Path(shutil.copyfile(place, Path(outside, place.name))).replace(place)
-    except OSError as error:
-        log.info("a UI that was just starting may miss a report until its next start: %s", error)
 
 
 def _publish(written: Path, place: Path) -> None:

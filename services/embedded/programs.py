@@ -99,7 +99,7 @@ def evidently(settings: Embedded) -> Program:
     """Evidently's UI over the reports that the monitor saves."""
     listen = ("--host", HOST, "--port", str(settings.evidently_port))
     workspace = ("--workspace", str(settings.home / "evidently"))
-    command = (_here("evidently"), "ui", *workspace, *listen)
+    command = (sys.executable, "-m", "services.evidently", *workspace, *listen)
     return Program("evidently", command, "evidently", "/api/version", environment=ONE_THREAD)
 
 

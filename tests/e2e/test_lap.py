@@ -210,13 +210,11 @@ def test_prometheus_keeps_what_the_monitor_and_serving_say(loop: Loop) -> None:
 
 
 def test_evidently_shows_every_report(demo: Demo, loop: Loop) -> None:
-    """One that was saved while the UI started, by a scheduled run, too: with the next one."""
-    dag = f"{MODEL}_monitor"
-    loop.airflow.await_run(dag, loop.airflow.trigger(dag))
+    """One that was saved while the UI started, too: the first question makes it read them."""
     (project,) = loop.get("evidently", "/api/projects").json()
     assert project["name"] == MODEL
     runs = read_history(loop.settings.home / "checks", MODEL)
-    assert len(runs) > len(demo.stages(r"monitor (\S+)"))
+    assert len(runs) >= len(demo.stages(r"monitor (\S+)"))
     saved = {run.report_url.rpartition("/")[2] for run in runs if run.report_url}
     assert len(saved) >= len(runs) - 1  # a scheduled run may be drawing its own just now
 

@@ -31,14 +31,13 @@ def save(workspace: Path, model: str = "flights", keep: int = 3) -> SavedReport:
 @pytest.fixture
 def ui(start: Start, tmp_path: Path) -> Program:
     (tmp_path / "workspace").mkdir()
-    return start(starting([str(Path(sys.executable).parent / "evidently")], tmp_path))
+    return start(starting([sys.executable, "-m", "services.evidently"], tmp_path))
 
 
 def starting(evidently: list[str], home: Path) -> AbstractContextManager[Program]:
     """The real UI, on a workspace that is there."""
     port = free_port()
-    command = [*evidently, "ui", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workspace", str(home / "workspace")]
+    command = [*evidently, "--port", str(port), "--workspace", str(home / "workspace")]
     url, log = f"http://127.0.0.1:{port}", home / "ui.log"
     return running(command, {"DO_NOT_TRACK": "1"}, url, "/api/projects", log)
 
@@ -69,25 +68,25 @@ def test_a_running_ui_shows_projects_and_reports_as_they_come(ui: Program, tmp_p
 SLOW_START = """
 import sys, time
 from pathlib import Path
-from evidently.cli import app
-from evidently.ui.service.storage import local
+from evidently.ui.service.storage.local.base import LocalState
+from services.evidently.__main__ import main
 
-watch, (begun, go) = local.start_workspace_watchdog, map(Path, sys.argv[1:3])
+read, (begun, go) = LocalState.reload, map(Path, sys.argv[1:3])
 
-def watch_later(*given):
+def read_for_long(state):
+    read(state)
     begun.touch()
     while not go.exists():
         time.sleep(0.01)
-    watch(*given)
 
-local.start_workspace_watchdog = watch_later
+LocalState.reload = read_for_long
 sys.argv[1:3] = []
-app()
+main()
 """
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known project", "new project"])
-def test_a_report_saved_while_the_ui_starts_is_shown_with_the_next(
+def test_a_report_saved_while_the_ui_starts_is_shown(
     start: Start, tmp_path: Path, known: bool
 ) -> None:
     workspace, begun, go = (tmp_path / name for name in ("workspace", "begun", "go"))
@@ -104,7 +103,6 @@ def test_a_report_saved_while_the_ui_starts_is_shown_with_the_next(
         command = [sys.executable, "-c", SLOW_START, str(begun), str(go)]
         ui = start(starting(command, tmp_path))
         between.result()
-    saved.append(save(workspace))
     expected = {report.ui_path.split("/")[-1] for report in saved}
     shown = lambda: {report["id"] for report in reports(ui, saved[-1])} == expected  # noqa: E731
     wait_for(shown, "all reports")
