@@ -91,6 +91,8 @@ def _watch(model: str, facts: Facts) -> Stage:
 def _retrain(model: str, facts: Facts) -> Stage:
     requested = facts.number("retrain_requested", model=model)
     budget = facts.number("budget", model=model)
+    if requested is None and _dag(model, "monitor", facts) == "running":  # the run's last task
+        return Stage("Retrain", "running", "being decided", (), "/d/relay-lap")
     value = {None: "unknown", 0.0: "not needed"}.get(requested, "asked for")
     details = [f"{budget:.0f} more allowed" if budget is not None else ""]
     state: State = "attention" if budget == 0 else "running" if requested else "ok"

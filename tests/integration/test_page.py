@@ -316,7 +316,7 @@ def test_a_told_alert_is_in_the_trail_and_survives_kill_9(
     assert (answer.status_code, answer.json()) == (200, {"kept": 1})
     alone.kill()
     text = start(page(tmp_path)).get("/alerts").text
-    assert "TargetDown" in text
+    assert '<a href="/runbooks/TargetDown">TargetDown</a>' in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<script>alert" not in text
 
@@ -342,6 +342,7 @@ def test_every_200_survives_kill_9_in_the_midst_of_many(start: Start, tmp_path: 
 def test_the_trail_can_be_filtered(alone: Program) -> None:
     tell(alone, payload("One"))
     tell(alone, payload("Two"))
+    assert 'href="/runbooks/One"' not in alone.get("/alerts").text  # there is none
     assert "Two" not in alone.get("/alerts?name=One").text
     assert "One" not in alone.get("/alerts?name=Two").text
     assert "One" in alone.get("/alerts?severity=page").text

@@ -77,6 +77,7 @@ def test_a_lap_that_nobody_tells_of_is_not_well() -> None:
         ),
         ("Watch", "unknown", {"checks_readable": [Sample({"model": "flights"}, 0)]}),
         ("Retrain", "attention", {"budget": [Sample({"model": "flights"}, 0)]}),
+        ("Retrain", "unknown", {"retrain_requested": []}),
     ],
 )
 def test_the_stage_that_is_not_well_is_named(
@@ -84,6 +85,11 @@ def test_the_stage_that_is_not_well_is_named(
 ) -> None:
     stages = lap(**changed)
     assert {name: one.state for name, one in stages.items() if one.state != "ok"} == {stage: state}
+
+
+def test_while_the_monitor_runs_its_decision_is_awaited_and_not_unknown() -> None:
+    stage = lap(retrain_requested=[], budget=[], dag=dags(monitor="running"))["Retrain"]
+    assert (stage.state, stage.value) == ("running", "being decided")
 
 
 def test_a_challenger_that_waits() -> None:

@@ -22,7 +22,7 @@ def alerts(request: Request) -> Response:
     parts = parts_of(request)
     wanted = Filter(**{name: request.query_params.get(name, "").strip() for name in FILTERS})
     found = parts.trail.newest(wanted, SHOWN)
-    known = set(list_runbooks(parts.settings.runbooks))
+    known = {listed.name for listed in list_runbooks(parts.settings.runbooks)}
     return page(request, "alerts.html", found=found, wanted=wanted, runbooks=known)
 
 
