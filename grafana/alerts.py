@@ -29,5 +29,5 @@ def alerts(*of: str) -> Panel:
 
 
 def _firing(labels: tuple[str, ...], *of: str) -> str:
-    chosen = ",".join(('alertstate="firing"', *of))
+    chosen = ",".join(('alertstate="firing",severity!="none"', *of))
     return f"max by (alertname, severity, model, version, {', '.join(labels)}) (ALERTS{{{chosen}}})"

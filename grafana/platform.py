@@ -74,7 +74,7 @@ def _firing() -> Panel:
         "Alerts, by severity",
         "By severity. A page wants somebody now, a ticket this week; the list at the end names "
         "them.",
-        now('count by (severity) (ALERTS{alertstate="firing"})', "{{severity}}"),
+        now('count by (severity) (ALERTS{alertstate="firing",severity!="none"})', "{{severity}}"),
         empty="none",
         link=("alerts", "${page}/alerts"),
     )

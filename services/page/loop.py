@@ -68,7 +68,7 @@ async def look(prometheus: Prometheus) -> Loop:
     except PrometheusError as error:
         return Loop("unknown", (str(error),))
     facts = Facts(dict(zip(EXPRESSIONS, answers, strict=True)))
-    firing = [_firing(alert) for alert in alerts["alerts"] if alert["state"] == "firing"]
+    firing = [_firing(alert) for alert in alerts["alerts"] if _wants_somebody(alert)]
     laps = tuple(Lap(model, stages_of(model, facts)) for model in facts.models())
     wrong = [*_said_by_alerts(firing), *_said_by_stages(laps, "attention")]
     unknown = [*_not_judged(rules, facts), *_said_by_stages(laps, "unknown")]
@@ -89,6 +89,11 @@ def _said_by_stages(laps: Iterable[Lap], state: Literal["attention", "unknown"])
     asks = {"attention": "look at", "unknown": "not known:"}[state]
     found = [(lap, [stage.name for stage in lap.stages if stage.state == state]) for lap in laps]
     return [f"{lap.model}: {asks} {', '.join(names)}" for lap, names in found if names]
+
+
+def _wants_somebody(alert: dict[str, Any]) -> bool:
+    """Say whether it fires and is more than the heartbeat, which always does."""
+    return bool(alert["state"] == "firing" and alert["labels"].get("severity") != "none")
 
 
 def _firing(alert: dict[str, Any]) -> Firing:

@@ -8,7 +8,8 @@ from services.page.markdown import render
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
-_HEAD = re.compile(r"^\*(page|ticket)\*: +(.+)$", re.MULTILINE)
+_URGENCY = {"page": 0, "ticket": 1, "none": 2}
+_HEAD = re.compile(r"^\*(page|ticket|none)\*: +(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Listed:
 
 
 def list_runbooks(folder: Path) -> list[Listed]:
-    """List the alerts that have a runbook: those that page first, then by name."""
+    """List the alerts that have a runbook: the most urgent first, then by name."""
     listed = [_listed(path) for path in folder.glob("*.md") if _NAME.fullmatch(path.stem)]
-    return sorted(listed, key=lambda one: (one.severity != "page", one.name))
+    return sorted(listed, key=lambda one: (_URGENCY.get(one.severity, 1), one.name))
 
 
 def find_runbook(folder: Path, name: str) -> Runbook | None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -82,6 +82,7 @@ class Page:
 def quick(text: str) -> str:
     """The same configuration or rules with seconds where there are minutes."""
     text = re.sub(r"\b(for|group_interval): \d+[sm]\b", r"\1: 1s", text)
+    text = re.sub(r"\brepeat_interval: 1m\b", "repeat_interval: 1s", text)
     text = re.sub(r"\b(group_wait): \d+s", r"\1: 3s", text)
     return re.sub(r"\b(scrape_interval|evaluation_interval): 5s", r"\1: 500ms", text)
 
@@ -101,13 +102,23 @@ def receiver(stack: ExitStack) -> Page:
 
 @pytest.fixture
 def alertmanager(stack: ExitStack, receiver: Page, tmp_path: Path) -> Program:
-    config = tmp_path / "alertmanager.yml"
-    config.write_text(quick(CONFIG.read_text()).replace(f"{HOST}:8002", f"{HOST}:{receiver.port}"))
-    port = free_port()
+    text = CONFIG.read_text().replace(f"{HOST}:8002", f"{HOST}:{receiver.port}")
+    return stack.enter_context(starting(text, tmp_path))
+
+
+def starting(text: str, tmp_path: Path) -> AbstractContextManager[Program]:
+    config, port = tmp_path / "alertmanager.yml", free_port()
+    config.write_text(quick(text))
     command = [str(ALERTMANAGER), f"--config.file={config}", f"--storage.path={tmp_path}/data"]
     command += [f"--web.listen-address={HOST}:{port}", "--cluster.listen-address="]
     url = f"http://{HOST}:{port}"
-    return stack.enter_context(running(command, {}, url, "/-/ready", tmp_path / "alertmanager.log"))
+    return running(command, {}, url, "/-/ready", tmp_path / "alertmanager.log")
+
+
+def with_all(*marks: str) -> str:
+    """The configuration, the lines with these marks taken in."""
+    marked = re.compile(rf"^(\s*)# (.*# (?:{'|'.join(marks)}):.*)$", re.MULTILINE)
+    return marked.sub(r"\1\2", CONFIG.read_text())
 
 
 def state_of(alertmanager: Program, labels: Labels) -> str:
@@ -132,18 +143,18 @@ def check(path: Path) -> str:
 
 @needs_alertmanager
 def test_the_configuration_is_valid_as_it_is() -> None:
-    assert "2 receivers" in check(CONFIG)
+    assert "3 receivers" in check(CONFIG)
 
 
 @needs_alertmanager
-def test_it_is_valid_with_slack_and_e_mail(tmp_path: Path) -> None:
-    marked = re.compile(r"^(\s*)# (.*# (?:Slack|e-mail):.*)$", re.MULTILINE)
+def test_it_is_valid_with_slack_and_e_mail_and_a_heartbeat(tmp_path: Path) -> None:
     path = tmp_path / "alertmanager.yml"
-    path.write_text(marked.sub(r"\1\2", CONFIG.read_text()))
+    path.write_text(with_all("Slack", "e-mail", "heartbeat"))
     check(path)
     receivers = {each["name"]: set(each) for each in yaml.safe_load(path.read_text())["receivers"]}
     assert receivers["page"] == {"name", "webhook_configs", "slack_configs", "email_configs"}
     assert receivers["ticket"] == {"name", "webhook_configs", "email_configs"}
+    assert receivers["heartbeat"] == {"name", "webhook_configs"}
 
 
 def test_no_secret_stands_in_the_configuration() -> None:
@@ -161,6 +172,7 @@ def test_inhibitions_name_alerts_that_there_are() -> None:
                 assert set(pattern.split("|")) <= set(known)
 
 
+HEARTBEAT = {"alertname": "Watchdog", "severity": "none"}
 SERVING_DOWN = {"alertname": "ServingDown", "job": "serving", "severity": "page"}
 INHIBITED = [  # what there is, what nobody is told of then, what people are told of all the same
     (
@@ -273,6 +285,7 @@ def test_pages_and_tickets_go_their_ways_and_a_model_comes_as_one(
         *({**drift, "model": "flights", "column": column} for column in ("temp", "dewp", "dest")),
         {**drift, "model": "ships", "column": "temp"},
         {"alertname": "NoTraffic", "severity": "page", "model": "flights"},
+        HEARTBEAT,  # by default to nobody
     )
     wait_for(lambda: len(receiver.received) >= 3, "three notifications")
     told = {
@@ -286,6 +299,17 @@ def test_pages_and_tickets_go_their_ways_and_a_model_comes_as_one(
         ("ticket", "InputDrift", "ships"): 1,
         ("page", "NoTraffic", "flights"): 1,
     }
+
+
+@needs_alertmanager
+def test_the_heartbeat_goes_on_to_whoever_waits_for_it(
+    stack: ExitStack, receiver: Page, tmp_path: Path
+) -> None:
+    address = f"http://{HOST}:{receiver.port}/ping"
+    text = re.sub(r"url: https://\S*your-check", f"url: {address}", with_all("heartbeat"))
+    tell(stack.enter_context(starting(text, tmp_path)), HEARTBEAT)
+    wait_for(lambda: len(receiver.heard("Watchdog")) >= 3, "three beats")
+    assert {each["receiver"] for each in receiver.received} == {"heartbeat"}
 
 
 def exposition(metric: str, value: Callable[[], float], **labels: str) -> Callable[[], str]:

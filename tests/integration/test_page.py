@@ -31,6 +31,7 @@ groups:
         expr: vector(1)
         labels: {severity: page, model: "<i>odd</i>"}
         annotations: {summary: "it <em>fires</em>"}
+      - {alert: Heartbeat, expr: vector(1), labels: {severity: none}}
 """
 WELL = [  # what a platform tells whose loop is healthy, and of what
     ("relay_dataset_version", "dataset: flights", "3"),
@@ -155,6 +156,7 @@ def test_what_fires_stands_on_the_first_page(start: Start, tmp_path: Path, judge
     text = program.get("/").text
     assert "The loop needs attention" in text
     assert "AlwaysFiring" in text
+    assert "Heartbeat" not in text
     assert "it &lt;em&gt;fires&lt;/em&gt;" in text
     assert "<em>" not in text
     assert "One lap of flights" in text

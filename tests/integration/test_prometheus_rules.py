@@ -30,6 +30,7 @@ RULES = [
     for rule in group["rules"]
 ]
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
+HEARTBEAT = "Watchdog"  # never quiet, and nothing for anybody to do
 CASES = {path.stem: read(path)["tests"] for path in TESTS}
 
 
@@ -55,7 +56,7 @@ def test_every_rules_file_is_tested() -> None:
         assert {Path(file).name for file in read(path)["rule_files"]} == hand_written
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@pytest.mark.parametrize("alert", [alert for alert in ALERTS if alert != HEARTBEAT])
 def test_every_alert_is_made_to_fire_and_seen_quiet(alert: str) -> None:
     checks = [
         check
@@ -78,7 +79,7 @@ def test_a_platform_that_is_well_has_all_that_alerts_look_at() -> None:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_says_how_urgent_it_is_and_what_to_do(alert: str) -> None:
     rule = ALERTS[alert]
-    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["labels"]["severity"] in ({"none"} if alert == HEARTBEAT else {"page", "ticket"})
     said = rule["annotations"]
     assert said["summary"]
     assert said["description"]
