@@ -119,10 +119,10 @@ def _not_judged(rules: dict[str, Any], facts: Facts) -> list[str]:
         reasons.append("Prometheus has no alert rules: nothing could fire")
     failing = [rule["name"] for rule in alerting if rule["health"] == "err"]
     if failing:
-        reasons.append(f"alert rules that cannot be judged: {', '.join(sorted(set(failing)))}")
+        reasons.append(f"Alert rules that cannot be judged: {', '.join(sorted(set(failing)))}")
     down, unread = facts.labels("target_down", "job"), facts.labels("source_down", "source")
     reasons += [f"{job} does not answer Prometheus" for job in down]
-    reasons += [f"the exporter cannot read {source}" for source in unread]
+    reasons += [f"The exporter cannot read {source}" for source in unread]
     if not facts.models():
-        reasons.append("no model is known to Prometheus yet")
+        reasons.append("No model is known to Prometheus yet")
     return reasons

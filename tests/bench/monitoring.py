@@ -22,7 +22,8 @@ def main() -> int:
     """Measure and show; 1 where a contender failed."""
     given = _arguments()
     rounds = [("relay", given.rows), *(("evidently", rows) for rows in given.evidently)]
-    found = []
+    found, machine = [], _machine()  # before we load it ourselves
+    _say(f"{machine['cores']} cores, load {machine['load']:.1f} of others")
     with TemporaryDirectory(prefix="relay-bench-") as home:
         log = Path(home, "prediction-log")
         made = _run("make", log, given.rows)
@@ -37,7 +38,7 @@ def main() -> int:
     folder = Path(os.environ.get("RELAY_HOME", ".relay")).absolute() / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "monitoring.json"
-    written.write_text(json.dumps({"machine": _machine(), "aim": AIM, "measured": found}, indent=2))
+    written.write_text(json.dumps({"machine": machine, "aim": AIM, "measured": found}, indent=2))
     _say(f"\nwritten to {written}")
     return 0
 

@@ -183,7 +183,7 @@ def test_a_prometheus_without_rules_is_no_sign_of_health(start: Start, tmp_path:
     text = start(page(tmp_path, prometheus_url=empty.url)).get("/").text
     assert "Nobody knows whether the loop is healthy" in text
     assert "no alert rules" in text
-    assert "no model is known" in text
+    assert "No model is known" in text
 
 
 def test_newest_checks_are_told_without_prometheus(alone: Program, tmp_path: Path) -> None:
