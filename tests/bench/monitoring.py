@@ -30,11 +30,12 @@ def main() -> int:
         _say(f"a log of {given.rows:,} predictions and labels, made in {made['seconds']:.0f} s")
         for who, rows in rounds:
             found.append({"who": who, "rows": rows, **_run(who, log, rows)})
-    _say(f"aim: {AIM}\n\n{'':24}{'rows':>12}{'seconds':>10}{'rows/s':>12}{'peak MB':>10}")
+    _say(f"aim: {AIM}\n\n{'':24}{'rows':>12}{'seconds':>10}{'processor s':>13}{'peak MB':>10}")
     for each in found:
         name = {"relay": "relay, from disk", "evidently": "Evidently's preset"}[each["who"]]
-        speed, peak = each["rows"] / each["seconds"], each["peak_bytes"] / 1e6
-        _say(f"{name:24}{each['rows']:>12,}{each['seconds']:>10.1f}{speed:>12,.0f}{peak:>10,.0f}")
+        wall, processors = each["seconds"], each["processor_seconds"]
+        peak = each["peak_bytes"] / 1e6
+        _say(f"{name:24}{each['rows']:>12,}{wall:>10.1f}{processors:>13.1f}{peak:>10,.0f}")
     folder = Path(os.environ.get("RELAY_HOME", ".relay")).absolute() / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "monitoring.json"

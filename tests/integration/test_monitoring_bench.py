@@ -25,5 +25,6 @@ def test_it_judges_the_log_that_it_makes_and_writes_what_it_measured(tmp_path: P
     (relay,) = written["measured"]
     assert (relay["who"], relay["rows"]) == ("relay", 20_000)
     assert relay["seconds"] > 0
+    assert relay["processor_seconds"] > 0
     assert relay["peak_bytes"] > 10e6
     assert written["machine"]["cores"] > 0
