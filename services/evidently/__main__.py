@@ -2,7 +2,8 @@
 
 `evidently ui` reads the folder first and begins to watch it afterwards: a report that is saved
 between is shown to nobody until the next start. Here the watch comes first, and what it sees waits
-until all is read. Otherwise it is the same UI, with the same options.
+until all is read. And it keeps every report whole in memory, which is six times its file; here the
+pictures stay on disk, from where it takes them anyway. Otherwise it is the same UI.
 """
 
 import argparse
@@ -31,7 +32,7 @@ class WatchedFirst(LocalStorageComponent):  # type: ignore[misc]
         """Give what reads the workspace; Evidently calls it once, at the first question."""
 
         async def read() -> ProjectManager:
-            state = LocalState(self.path, None)
+            state = WithoutPictures(self.path, None)
             state.location.makedirs("")
             reading = Lock()
             with reading:
@@ -42,6 +43,19 @@ class WatchedFirst(LocalStorageComponent):  # type: ignore[misc]
                 return create_local_project_manager(self.path, autorefresh=False, state=state)
 
         return read
+
+
+class WithoutPictures(LocalState):  # type: ignore[misc]
+    """What lists and trends ask of the reports; one that is opened is read from its file."""
+
+    def reload_snapshot(self, project: Any, snapshot_id: Any, skip_errors: bool = True) -> None:
+        """Read a report, and let go of what is drawn only when it is opened."""
+        super().reload_snapshot(project, snapshot_id, skip_errors)
+        if (report := self.snapshots[project.id].get(snapshot_id)) is None:
+            return
+        report.widgets, report.tests_widgets = [], []
+        for result in report.metric_results.values():
+            result.widget = []
 
 
 class Waiting(WorkspaceDirHandler):  # type: ignore[misc]

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
+import uuid6
 
 from monitoring.checks import run_checks
 from monitoring.evidently_report import SavedReport, save_report
@@ -106,6 +108,22 @@ def test_a_report_saved_while_the_ui_starts_is_shown(
     expected = {report.ui_path.split("/")[-1] for report in saved}
     shown = lambda: {report["id"] for report in reports(ui, saved[-1])} == expected  # noqa: E731
     wait_for(shown, "all reports")
+
+
+def test_many_reports_cost_the_ui_little_memory_and_each_can_be_opened(
+    ui: Program, tmp_path: Path
+) -> None:
+    saved, process = save(tmp_path / "workspace", keep=100), psutil.Process(ui.process.pid)
+    wait_for(lambda: reports(ui, saved), "the first report")
+    _, _, project, _, first = saved.ui_path.split("/")
+    folder, before = tmp_path / "workspace" / project / "snapshots", process.memory_info().rss
+    size = (folder / f"{first}.json").stat().st_size
+    for _ in range(30):
+        (folder / f"{uuid6.uuid7()}.json").hardlink_to(folder / f"{first}.json")
+    wait_for(lambda: len(reports(ui, saved)) == 31, "all reports")
+    assert process.memory_info().rss - before < 30 * size  # six times that, where all stay
+    opened = ui.get(f"/api/projects/{project}/{first}/data")
+    assert "Value Drift" in opened.text
 
 
 def test_old_reports_go_and_the_ui_forgets_them(ui: Program, tmp_path: Path) -> None:
