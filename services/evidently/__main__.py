@@ -70,6 +70,12 @@ class Waiting(WorkspaceDirHandler):  # type: ignore[misc]
         with self.reading:
             super().dispatch(event)
 
+    def on_project_event(self, event: FileSystemEvent) -> None:
+        """Take a project with its reports: the first one's event may have come before its own."""
+        super().on_project_event(event)
+        for project in list(self.state.projects):
+            self.state.reload_snapshots(project)
+
 
 def main() -> None:
     """Serve until told to stop."""
