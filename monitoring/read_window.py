@@ -39,18 +39,19 @@ class NobodyAskedError(Exception):
     """The prediction log has no answer to judge; the text says of whom and where."""
 
 
-def newest_window(root: Path, model: str, days: int) -> Window:
+def newest_window(root: Path, model: str, days: int, store: str = "") -> Window:
     """Return the newest window, by event time, of the version that answers now.
 
     Raises NobodyAskedError.
     """
-    newest = newest_event_time(root, model)
+    newest = newest_event_time(root, model, store)
     if newest is None:
         raise NobodyAskedError(f"nobody has asked {model} anything yet: {root} holds no prediction")
     end = newest + timedelta(microseconds=1)  # the newest one is part of its window
     start = end - timedelta(days=days)
     last: tuple[datetime, str] | None = None
-    for batch in scan_predictions(root, model, start, end, ["time", "version", "role"]):
+    columns = ["time", "version", "role"]
+    for batch in scan_predictions(root, model, start, end, columns, store):
         answered = batch.filter(pc.equal(batch["role"], "champion"))
         if len(answered):
             time = pc.max(answered["time"])
@@ -71,23 +72,28 @@ def read_labels(root: Path, model: str) -> Labels:
 
 
 def sketch_window(
-    root: Path, window: Window, schema: Schema, labels: Labels, sample_rows: int
+    root: Path,
+    window: Window,
+    schema: Schema,
+    labels: Labels,
+    sample_rows: int,
+    store: str = "",
 ) -> tuple[WindowSketch, pd.DataFrame]:
     """Sketch the champion's answers in the window, and draw a sample of them.
 
     The sample has `id`, `event_time`, the features and `probability`, in event-time order.
     """
     sketch, sample = WindowSketch.of(schema), RowSample(sample_rows)
-    for batch in _answers(root, window, schema):
+    for batch in _answers(root, window, schema, store):
         ids = hash_ids(batch["id"])
         sketch.add(batch, ids, labels)
         sample.add(batch, ids)
     return sketch, sample.frame()
 
 
-def _answers(root: Path, window: Window, schema: Schema) -> Iterator[pa.RecordBatch]:
+def _answers(root: Path, window: Window, schema: Schema, store: str) -> Iterator[pa.RecordBatch]:
     columns = ["role", "version", "id", "event_time", *schema, PREDICTION]
-    batches = scan_predictions(root, window.model, window.start, window.end, columns)
+    batches = scan_predictions(root, window.model, window.start, window.end, columns, store)
     for batch in _read_ahead(batches):
         champion = pc.equal(batch["role"], "champion")
         mine = pc.and_(champion, pc.equal(batch["version"], window.version))

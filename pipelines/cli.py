@@ -246,8 +246,9 @@ def predictions(
 
     from monitoring.prediction_log.reading import last_predictions
 
-    root = Settings().prediction_log
-    found = last_predictions(root, model, last)
+    settings = Settings()
+    root = settings.prediction_log
+    found = last_predictions(root, model, last, settings.prediction_log_store)
     if not found:
         _end(f"{root} holds no prediction of {model!r}", NOTHING_TO_DO)
     for prediction in found:
@@ -265,17 +266,17 @@ def seal(
     from monitoring.prediction_log import DamagedLogError, sealing
 
     settings = Settings()
-    root, damaged = settings.prediction_log, []
+    root, store, faults = settings.prediction_log, settings.prediction_log_store, []
     for name in [model] if model else sealing.list_models(root):
         try:
-            sealed = sealing.seal(root, name)
-            gone = sealing.forget(root, name, settings.prediction_log_begin())
-        except DamagedLogError as error:
-            damaged.append(str(error))
+            sealed = sealing.seal(root, name, store)
+            gone = sealing.forget(root, name, settings.prediction_log_begin(), store)
+        except (DamagedLogError, OSError) as error:  # the others' may be well
+            faults.append(str(error))
         else:
             typer.echo(json.dumps({"model": name, "sealed": sealed, "forgotten": gone}))
-    if damaged:
-        _end("; ".join(damaged), FAILED)
+    if faults:
+        _end("; ".join(faults), FAILED)
 
 
 @app.command()

@@ -30,9 +30,10 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
         Refused: the prediction log holds no answer of this id, or its version no dataset.
 
     """
-    record = find_prediction(settings.prediction_log, prediction)
+    root, store = settings.prediction_log, settings.prediction_log_store
+    record = find_prediction(root, prediction, store)
     if record is None:
-        raise Refused(f"no answer {prediction!r} in the prediction log {settings.prediction_log}")
+        raise Refused(f"no answer {prediction!r} in the prediction log {root}")
     version = tracking.version(record.model, int(record.version))
     tags = version.tags
     dataset = _dataset(version, settings)

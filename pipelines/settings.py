@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     landing: Folder = _under_home("landing", "where new batches arrive")
     quarantine: Folder = _under_home("quarantine", "where refused batches go, with a report")
     prediction_log: Folder = _under_home("prediction-log", "root of the prediction log")
+    prediction_log_store: str = Field(
+        default="",
+        pattern=r"^$|^[a-z0-9]+://.+",
+        description="where its sealed files go, as s3://bucket/prefix; none: beside the others",
+    )
     prediction_log_days: int = Field(default=90, ge=1, description="answers are kept this long")
     checks: Folder = _under_home("checks", "check results, newest per model")
     evidently_workspace: Folder = _under_home("evidently", "reports for the Evidently UI")

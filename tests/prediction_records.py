@@ -61,9 +61,9 @@ def expected(record: PredictionRecord) -> list[Prediction]:
     ]
 
 
-def read(root: Path, model: str = MODEL) -> list[Prediction]:
-    """All rows on disk, retries too."""
-    parts = list_parts(root / model / "predictions")
+def read(root: Path, model: str = MODEL, store: str = "") -> list[Prediction]:
+    """All rows that are kept, retries too."""
+    parts = list_parts(root, model, store)
     return [row for part in parts for table in part.read() for row in to_predictions(table, model)]
 
 

@@ -2,7 +2,7 @@
 
 `<segment>.ids` holds, for every request in the segment, a 64-bit hash (sorted) and then, in the
 same order, its number of rows (32 bits). It is derived: lost or never written, it is made again
-from the segment.
+from the segment. It stays for as long as the rows are kept, wherever they lie.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ class IdTable(NamedTuple):
                 file.flush()
                 os.fsync(file.fileno())
         partial.rename(path)
+
+
+def list_tables(folder: Path) -> list[Path]:
+    """List the tables of a folder; none where there is no folder."""
+    return list(folder.glob("*.ids"))
 
 
 @functools.lru_cache(maxsize=_MAPPED)

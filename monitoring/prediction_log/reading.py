@@ -1,4 +1,8 @@
-"""The log on disk in; Arrow batches, pandas frames and single predictions out."""
+"""The log in; Arrow batches, pandas frames and single predictions out.
+
+`store` is the URI under which the log's sealed files lie; where none is given, they lie under its
+`root`, beside the segments. Raised by all: DamagedLogError, and OSError where the store is away.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,7 @@ def scan_predictions(
     start: datetime | None = None,
     end: datetime | None = None,
     columns: Sequence[str] | None = None,
+    store: str = "",
 ) -> Iterator[pa.RecordBatch]:
     """Answers with event_time in [start, end), as logged: a retry under one id comes again.
 
@@ -39,7 +44,7 @@ def scan_predictions(
     differ in types. Memory: one segment's worth. Raises DamagedLogError, and ValueError where a
     feature or an output has the name of another column.
     """
-    for table in _in_window(root / model / PREDICTIONS, start, end, columns):
+    for table in _in_window(list_parts(root, model, store), start, end, columns):
         if columns is not None:
             given = {name: table[name] for name in table.column_names}
             table = pa.table({name: given.get(name, pa.nulls(len(table))) for name in columns})
@@ -47,7 +52,11 @@ def scan_predictions(
 
 
 def read_predictions(
-    root: Path, model: str, start: datetime | None = None, end: datetime | None = None
+    root: Path,
+    model: str,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    store: str = "",
 ) -> pd.DataFrame:
     """Answered predictions with event_time in [start, end), in event-time order.
 
@@ -58,7 +67,7 @@ def read_predictions(
     import pandas as pd
 
     alike: dict[pa.Schema, list[pa.Table]] = {}
-    for table in _in_window(root / model / PREDICTIONS, start, end):
+    for table in _in_window(list_parts(root, model, store), start, end):
         alike.setdefault(table.schema.remove_metadata(), []).append(table)
     frames = [_frame(pa.concat_tables(tables)) for tables in alike.values()]
     names = dict.fromkeys([*LOG_COLUMNS, *(name for frame in frames for name in frame)])
@@ -90,13 +99,13 @@ def read_labels(root: Path, model: str) -> pd.DataFrame:
     )
 
 
-def find_prediction(root: Path, id: str) -> Prediction | None:  # noqa: A002
+def find_prediction(root: Path, id: str, store: str = "") -> Prediction | None:  # noqa: A002
     """Look through every model's log for the answer that was last returned under this row id."""
     where = (pc.field("id") == id) & (pc.field("role") != "shadow")
     found = [
         prediction
         for folder in root.glob(f"*/{PREDICTIONS}")
-        for part in list_parts(folder)
+        for part in list_parts(root, folder.parent.name, store)
         if may_hold(folder / f"{part.segment}.log", id)
         for table in part.read(where)
         for prediction in to_predictions(table, folder.parent.name)
@@ -104,10 +113,10 @@ def find_prediction(root: Path, id: str) -> Prediction | None:  # noqa: A002
     return max(found, key=lambda prediction: prediction.time, default=None)
 
 
-def last_predictions(root: Path, model: str, count: int) -> list[Prediction]:
+def last_predictions(root: Path, model: str, count: int, store: str = "") -> list[Prediction]:
     """Give the rows that were answered last, oldest first, from as many files as that takes."""
     found: list[Prediction] = []
-    for part in reversed(list_parts(root / model / PREDICTIONS)):
+    for part in reversed(list_parts(root, model, store)):
         if len(found) >= count:
             break
         for table in part.read():
@@ -117,10 +126,10 @@ def last_predictions(root: Path, model: str, count: int) -> list[Prediction]:
     return found[-count:]
 
 
-def newest_event_time(root: Path, model: str) -> datetime | None:
+def newest_event_time(root: Path, model: str, store: str = "") -> datetime | None:
     """How far, in event time, the champion's answers have come; None where there is none."""
     newest: datetime | None = None
-    for part in sorted(list_parts(root / model / PREDICTIONS), key=_last, reverse=True):
+    for part in sorted(list_parts(root, model, store), key=_last, reverse=True):
         if newest is not None and _last(part) <= newest.timestamp():
             break
         for table in part.read(pc.field("role") == "champion", ["event_time"]):
@@ -135,7 +144,7 @@ def _last(part: Part) -> float:
 
 
 def _in_window(
-    folder: Path,
+    parts: list[Part],
     start: datetime | None,
     end: datetime | None,
     columns: Sequence[str] | None = None,
@@ -145,7 +154,7 @@ def _in_window(
         where &= at >= pa.scalar(start, TIME)
     if end is not None:
         where &= at < pa.scalar(end, TIME)
-    for part in list_parts(folder):
+    for part in parts:
         if not isinstance(part, SealedFile) or part.meets(start, end):
             yield from part.read(where, columns)
 

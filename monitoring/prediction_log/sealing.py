@@ -1,7 +1,8 @@
 """Closed segments in, Parquet files out; and what is too old goes.
 
-The order makes it safe to be killed anywhere: index and Parquet file are on the disk before the
-segment is deleted, and a segment that has its Parquet file is read by nobody.
+The order makes it safe to be killed anywhere: index and Parquet file are kept before the segment is
+deleted, and a segment that has its Parquet file is read by nobody. What is let go loses its index
+first, which says to readers that nothing is missing.
 """
 
 from __future__ import annotations
@@ -11,25 +12,29 @@ from datetime import datetime
 from pathlib import Path
 
 from monitoring.prediction_log.frames import read_items
-from monitoring.prediction_log.ids import IdTable, NewIds, key_of
+from monitoring.prediction_log.ids import IdTable, NewIds, key_of, list_tables
 from monitoring.prediction_log.records import PredictionRecord
-from monitoring.prediction_log.sealed import list_sealed, write_sealed
-from monitoring.prediction_log.segments import list_segments, locked
+from monitoring.prediction_log.sealed import SealedFolder, sealed_folder
+from monitoring.prediction_log.segments import list_segments, locked, opened_at
 from monitoring.prediction_log.tables import join, to_tables
 from monitoring.prediction_log.writer import LABELS, PREDICTIONS
 
 
-def seal(root: Path, model: str) -> int:
+def seal(root: Path, model: str, store: str = "") -> int:
     """Turn the segments that have no living writer into Parquet; gives how many it did.
 
-    Takes as much memory as the largest segment. Several may seal at once. Raises DamagedLogError,
-    and ValueError where a feature or an output has the name of another column.
+    What was sealed beside the segments before there was a store is brought there. Takes as much
+    memory as the largest segment. Several may seal at once. Raises DamagedLogError, OSError where
+    the store is away, and ValueError where a feature or an output has the name of another column.
     """
-    count = 0
+    sealed, count = sealed_folder(root, model, store), 0
+    if sealed != (beside := sealed_folder(root, model)):
+        for file in beside.list().values():
+            sealed.take(file)
     for path in list_segments(root / model / PREDICTIONS):
         with locked(path) as ended:
             if ended:
-                _convert(path)  # who was killed before the next line: again, to the same file
+                _convert(path, sealed)  # who was killed before the next line: again, the same file
                 path.unlink()
                 count += 1
     return count
@@ -40,23 +45,26 @@ def list_models(root: Path) -> list[str]:
     return sorted(folder.parent.name for folder in root.glob(f"*/{PREDICTIONS}"))
 
 
-def forget(root: Path, model: str, older_than: datetime) -> int:
+def forget(root: Path, model: str, older_than: datetime, store: str = "") -> int:
     """Delete sealed files, and closed segments of labels, with nothing younger; gives how many.
 
     A prediction is as old as its answer, a label as the last write to its segment.
     """
+    folder, sealed = root / model / PREDICTIONS, sealed_folder(root, model, store)
+    _forget_ids(folder, sealed, older_than)
     count = 0
-    for file in list_sealed(root / model / PREDICTIONS).values():  # oldest first
+    for file in sealed.list().values():  # oldest first
         if file.last_answer() >= older_than:
             break  # those behind it are looked at when its own time is over
-        file.path.unlink(missing_ok=True)
+        (folder / f"{file.segment}.ids").unlink(missing_ok=True)
+        file.delete()
         count += 1
-    labels = sum(_forget_labels(path, older_than) for path in list_segments(root / model / LABELS))
-    _forget_ids(root / model / PREDICTIONS)
-    return count + labels
+    return count + sum(
+        _forget_labels(path, older_than) for path in list_segments(root / model / LABELS)
+    )
 
 
-def _convert(path: Path) -> None:
+def _convert(path: Path, sealed: SealedFolder) -> None:
     ids = NewIds()
 
     def records() -> Iterator[PredictionRecord]:
@@ -67,7 +75,7 @@ def _convert(path: Path) -> None:
     tables = [table for table in to_tables(records()) if len(table)]
     if tables:  # else its writer was killed before the first frame was whole
         IdTable.merge(ids.tables()).write(path, durable=True)
-        write_sealed(join(tables), path)
+        sealed.write(join(tables), path.stem)
 
 
 def _forget_labels(path: Path, older_than: datetime) -> bool:
@@ -78,11 +86,10 @@ def _forget_labels(path: Path, older_than: datetime) -> bool:
     return old
 
 
-def _forget_ids(folder: Path) -> None:
-    """Delete the tables of segments that are gone."""
-    tables = list(folder.glob("*.ids"))  # in this order nothing that is being sealed is missed
-    segments = {path.stem for path in list_segments(folder)}
-    sealed = list_sealed(folder)
+def _forget_ids(folder: Path, sealed: SealedFolder, older_than: datetime) -> None:
+    """Delete the tables of what is gone and would be let go now, as after an old backup."""
+    tables = list_tables(folder)  # in this order nothing that is being sealed is missed
+    kept = {path.stem for path in list_segments(folder)} | sealed.list().keys()
     for path in tables:
-        if path.stem not in segments and path.stem not in sealed:
+        if path.stem not in kept and opened_at(path) < older_than:
             path.unlink(missing_ok=True)

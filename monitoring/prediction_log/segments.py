@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 SUFFIX = ".log"
+_STAMP = "%Y%m%dT%H%M%S.%f"
 
 
 class Segment:
@@ -24,7 +25,7 @@ class Segment:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{secrets.token_hex(4)}{SUFFIX}"
+        self.path = folder / f"{datetime.now(UTC):{_STAMP}}-{secrets.token_hex(4)}{SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         self._fd = os.open(self.path, flags, 0o644)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
@@ -68,6 +69,11 @@ def open_segment(folder: Path) -> Segment:
 def list_segments(folder: Path) -> list[Path]:
     """List the segments of a folder, oldest first; none where there is no folder."""
     return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def opened_at(path: Path) -> datetime:
+    """Say when a segment was opened, by its name, or that of what lies beside it."""
+    return datetime.strptime(path.stem.partition("-")[0], _STAMP).replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -114,7 +114,7 @@ class PredictionLog:
     def _close(self, key: tuple[str, str]) -> None:
         opened = self._open.pop(key)
         try:
-            if tables := opened.ids.tables():
+            if not opened.segment.is_gone() and (tables := opened.ids.tables()):
                 IdTable.merge(tables).write(opened.segment.path)
         except OSError as error:  # derived: whoever needs it makes it from the segment
             _log.warning("no index of %s: %s", opened.segment.path, error)

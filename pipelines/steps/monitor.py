@@ -38,13 +38,14 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
 
     """
     _tidy(model, settings)
-    root, schema, limits = settings.prediction_log, model.policy.data.features, model.policy.monitor
+    root, store = settings.prediction_log, settings.prediction_log_store
+    schema, limits = model.policy.data.features, model.policy.monitor
     try:
-        window = newest_window(root, model.name, limits.window_days)
+        window = newest_window(root, model.name, limits.window_days, store)
     except NobodyAskedError as error:
         raise NothingToDo(str(error)) from error
     labels = read_labels(root, model.name)
-    current, sample = sketch_window(root, window, schema, labels, limits.sample_rows)
+    current, sample = sketch_window(root, window, schema, labels, limits.sample_rows, store)
     version = tracking.version(model.name, int(window.version))
     trained_on = tracking.fetch_frame(version.run_id, REFERENCE)
     reference = reference_sketch(model, tracking, version.run_id, trained_on)
@@ -99,10 +100,10 @@ def reference_sketch(
 
 def _tidy(model: Model, settings: Settings) -> None:
     """Make Parquet of what serving has closed, and let go of what is too old."""
-    root = settings.prediction_log
-    sealing.seal(root, model.name)
+    root, store = settings.prediction_log, settings.prediction_log_store
+    sealing.seal(root, model.name, store)
     begin = settings.prediction_log_begin()
-    if count := sealing.forget(root, model.name, begin):
+    if count := sealing.forget(root, model.name, begin, store):
         log.info("%s files of the prediction log are older than %s: gone", count, begin)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from monitoring.prediction_log import Label, PredictionLog
-from monitoring.prediction_log.sealed import write_sealed
+from monitoring.prediction_log.sealed import sealed_folder
 
 MODEL, VERSION = "bench", "1"
 ROWS_A_FILE = 2**18  # about what 64 MB of records of one row each become
@@ -57,8 +57,7 @@ def make_features(rows: int, seed: int) -> dict[str, pa.Array]:
 
 def write_predictions(root: Path, rows: int) -> None:
     """Write the answers of one version over a fortnight, in event-time order."""
-    folder = root / MODEL / "predictions"
-    folder.mkdir(parents=True)
+    folder = sealed_folder(root, MODEL)
     for number, start in enumerate(range(0, rows, ROWS_A_FILE)):
         count = min(ROWS_A_FILE, rows - start)
         at = (np.arange(start, start + count) * (SPAN.total_seconds() * 1e6 / rows)).astype("int64")
@@ -75,7 +74,7 @@ def write_predictions(root: Path, rows: int) -> None:
                 **make_features(count, seed=number),
             }
         )
-        write_sealed(table, folder / f"{BEGIN:%Y%m%dT%H%M%S}-{number:08}.log")
+        folder.write(table, f"{BEGIN:%Y%m%dT%H%M%S.%f}-{number:08}")
 
 
 def write_labels(root: Path, rows: int) -> None:

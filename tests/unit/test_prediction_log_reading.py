@@ -77,6 +77,7 @@ def test_a_window_opens_only_the_files_that_reach_into_it(tmp_path: Path) -> Non
     with pytest.raises(pa.ArrowInvalid):
         read_predictions(tmp_path, MODEL, hour(1))
     newest.unlink()
+    newest.with_name(newest.name.partition("~")[0] + ".ids").unlink()
     assert newest_event_time(tmp_path, MODEL) == hour(2)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitoring.prediction_log import DamagedLogError, Label, PredictionLog, PredictionRecord
 from monitoring.prediction_log.parts import list_parts
 from monitoring.prediction_log.reading import read_labels, read_predictions
-from monitoring.prediction_log.sealed import list_sealed
+from monitoring.prediction_log.sealed import sealed_folder
 from monitoring.prediction_log.sealing import forget, seal
 from monitoring.prediction_log.segments import list_segments
 from monitoring.prediction_log.tables import to_predictions
@@ -39,16 +39,23 @@ seal(pathlib.Path(root), "flights")
 SEALED_BETWEEN = """
 import itertools, pathlib, sys
 from monitoring.prediction_log import PredictionLog
+from monitoring.prediction_log.sealed import SealedFolder
 from monitoring.prediction_log.sealing import seal
 from tests.prediction_records import MODEL, read, record
-root, steps = None, 0
+root, steps, list_sealed = None, 0, SealedFolder.list
+def listed(folder):
+    if steps:
+        meanwhile("list", [root])
+    return list_sealed(folder)
 def meanwhile(event, arguments):
     global steps
-    if steps and event in ("os.scandir", "open") and str(arguments[0]).startswith(str(root)):
+    place = str(arguments[0]) if event in ("os.scandir", "open", "list") else ""
+    if steps and place.startswith(str(root)):
         steps -= 1
         if steps == 0:
             print(event, seal(root, MODEL))
 sys.addaudithook(meanwhile)
+SealedFolder.list = listed
 for steps_before in itertools.count(1):
     root = pathlib.Path(sys.argv[1]) / str(steps_before)
     log = PredictionLog(root)
@@ -113,19 +120,19 @@ def test_sealed_at_any_step_of_a_reader_every_row_is_seen_once(tmp_path: Path) -
     command = [sys.executable, "-c", SEALED_BETWEEN, str(tmp_path)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert set(done.stdout.splitlines()) == {"os.scandir 1", "open 1"}
-    assert len(done.stdout.splitlines()) >= 3, "two listings, and the segment"
+    assert set(done.stdout.splitlines()) == {"os.scandir 1", "list 1", "open 1"}
+    assert len(done.stdout.splitlines()) >= 4, "three listings, and the segment"
 
 
 def test_who_listed_before_it_was_sealed_reads_it_all_the_same(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path)
     log.append([record("a")])
     log.close()
-    parts = list_parts(folder(tmp_path))
+    parts = list_parts(tmp_path, MODEL)
     assert seal(tmp_path, MODEL) == 1
     tables = [table for part in parts for table in part.read()]
     assert [row.id for table in tables for row in to_predictions(table, MODEL)] == ["a"]
-    parts = list_parts(folder(tmp_path))
+    parts = list_parts(tmp_path, MODEL)
     forget(tmp_path, MODEL, DAY + timedelta(days=1))
     assert [table for part in parts for table in part.read()] == []
 
@@ -160,7 +167,7 @@ def test_readers_beside_two_who_seal_see_every_row_once(tmp_path: Path) -> None:
         for seen in (each.result() for each in looking):
             assert seen
             assert all(names == sorted(map(str, range(60))) for names in seen)
-    assert len(list_sealed(folder(tmp_path))) == count
+    assert len(sealed_folder(tmp_path, MODEL).list()) == count
 
 
 def test_what_is_open_is_left_alone(tmp_path: Path) -> None:
@@ -194,6 +201,32 @@ def test_a_damaged_segment_stays_and_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedLogError, match=segment.name):
         seal(tmp_path, MODEL)
     assert list_segments(folder(tmp_path)) == [segment]
+
+
+def test_a_sealed_file_that_is_missing_is_no_gap_but_an_error(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, max_segment_seconds=0)
+    for name in "ab":
+        log.append([record(name)])
+    seal(tmp_path, MODEL)
+    missing, _ = sorted(folder(tmp_path).glob("*.parquet"))
+    missing.unlink()
+    segment = missing.name.partition("~")[0]
+    with pytest.raises(DamagedLogError, match=f"lacks .* {segment}"):
+        read(tmp_path)
+    forget(tmp_path, MODEL, DAY)
+    with pytest.raises(DamagedLogError, match=f"lacks .* {segment}"):
+        read(tmp_path)
+    forget(tmp_path, MODEL, datetime.now(UTC))  # it would be let go now
+    assert read(tmp_path) == []
+
+
+def test_a_segment_that_somebody_deleted_leaves_no_table(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path)
+    log.append([record("a")])
+    (segment,) = list_segments(folder(tmp_path))
+    segment.unlink()
+    log.close()
+    assert read(tmp_path) == []
 
 
 def test_asking_makes_no_folder(tmp_path: Path) -> None:
