@@ -15,7 +15,9 @@ take() { # a folder of /volumes, as it is now: what still grows or goes is no er
 mkdir volumes
 [ ! -e /volumes/relay/data-registry.git ] || take relay/data-registry.git
 take --exclude=relay/data-registry.git relay
-take mlflow prediction-log page airflow-logs secrets/kept
+take mlflow page airflow-logs secrets/kept
+take --exclude='*.parquet' prediction-log # a segment that goes meanwhile has its sealed file by then
+take --exclude='*.log' --exclude='*.ids' prediction-log
 find . -type f -print0 | xargs -0 sha256sum > /tmp/SHA256SUMS
 mv /tmp/SHA256SUMS .
 tar --create .
