@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-RELAY, DATABASE, GRAFANA = 10001, 999, 472  # the users that the images run as
+RELAY, DATABASE, GRAFANA, SEAWEEDFS = 10001, 999, 472, 1000  # the users that the images run as
 
 Secrets = Mapping[str, str]
 
@@ -45,6 +45,8 @@ MADE: Mapping[str, Callable[[], str]] = {
     "serving-label": lambda: secrets.token_urlsafe(32),  # who brings it may tell what came true
     "grafana-admin": token,
     "valkey": token,
+    "s3-access-key": lambda: secrets.token_hex(16),
+    "s3-secret-key": token,
 }
 
 
@@ -59,6 +61,7 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
     passwords = {"admin": made["airflow-admin"], "exporter": made["airflow-exporter"]}
     api_server = {"session": made["airflow-session"], "passwords.json": json.dumps(passwords)}
     as_relay, label = {"mlflow": made["mlflow-relay"]}, {"label": made["serving-label"]}
+    s3 = {"s3": s3_credentials(made)}
     mlflow = {
         "pgpass": pgpass("mlflow", made),
         "basic-auth.ini": basic_auth(made),
@@ -72,15 +75,17 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "postgres": (DATABASE, databases),
         "airflow": (RELAY, airflow),
         "airflow-api-server": (RELAY, airflow | api_server),
-        "airflow-scheduler": (RELAY, airflow | as_relay),
-        "mlflow": (RELAY, mlflow),
+        "airflow-scheduler": (RELAY, airflow | as_relay | s3),
+        "mlflow": (RELAY, mlflow | s3),
         "serving": (RELAY, as_relay | label | {"registry-events": made["registry-events"]}),
         "simulator": (RELAY, label),
         "exporter": (RELAY, as_relay | {"airflow": made["airflow-exporter"]}),
         "page": (RELAY, as_relay),
         "valkey": (DATABASE, {"valkey.conf": f"requirepass {made['valkey']}\n"}),
+        "seaweedfs": (SEAWEEDFS, {"s3.json": s3_identities(made)}),
+        "bucket": (RELAY, s3),
         "grafana": (GRAFANA, {"admin": made["grafana-admin"]}),
-        "person": (RELAY, as_relay | {name: made[name] for name in logins}),
+        "person": (RELAY, as_relay | s3 | {name: made[name] for name in logins}),
     }
 
 
@@ -108,6 +113,27 @@ def basic_auth(made: Secrets) -> str:
     return "\n".join([*lines, ""])
 
 
+def s3_credentials(made: Secrets) -> str:
+    """Write the file in which every client of S3 looks for its keys.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
+    """
+    access, secret = made["s3-access-key"], made["s3-secret-key"]
+    return f"[default]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
+
+
+def s3_identities(made: Secrets) -> str:
+    """Write SeaweedFS' file of those who may enter: us.
+
+    https://github.com/seaweedfs/seaweedfs/wiki/Amazon-S3-API
+    """
+    keys = {"accessKey": made["s3-access-key"], "secretKey": made["s3-secret-key"]}
+    actions = ["Admin", "Read", "List", "Tagging", "Write"]
+    return json.dumps(
+        {"identities": [{"name": "relay", "credentials": [keys], "actions": actions}]}
+    )
+
+
 def keep(root: Path) -> dict[str, str]:
     """Make each secret that is not there yet; give all."""
     kept = root / "kept"
@@ -115,7 +141,7 @@ def keep(root: Path) -> dict[str, str]:
     for name, make in MADE.items():
         if not (kept / name).exists():
             write(kept / name, make())
-    return {name: (kept / name).read_text(encoding="utf-8") for name in MADE}
+    return {name: (kept / name).read_text(encoding="utf-8").strip() for name in MADE}
 
 
 def hand_out(root: Path, made: Secrets) -> None:

@@ -25,6 +25,7 @@ from monitoring.prediction_log.sealing import forget, seal
 from monitoring.prediction_log.segments import list_segments
 from monitoring.read_window import newest_window
 from pipelines.datasets import Batch, DataRegistry
+from services.stack.bucket import keep_bucket
 from tests.prediction_records import DAY, MODEL, read, record
 from tests.s3_store import BUCKET, Doom, Store, s3_store
 
@@ -172,6 +173,14 @@ def test_the_data_registry_keeps_its_data_there(up: Store, store: str, tmp_path:
     version = DataRegistry(url, store, tmp_path / "cache").publish("flights", batch, rows)
     elsewhere = DataRegistry(url, store, tmp_path / "other-cache")
     pd.testing.assert_frame_equal(elsewhere.read(version), rows)
+
+
+def test_a_bucket_is_made_once_and_then_left_alone(up: Store) -> None:
+    boto3.client("s3").put_object(Bucket=BUCKET, Key="kept", Body=b"")
+    for name in (BUCKET, "another", "another"):
+        keep_bucket(name)
+    assert up.asked[-3:] == ["HEAD /another", "PUT /another", "HEAD /another"]
+    boto3.client("s3").head_object(Bucket=BUCKET, Key="kept")
 
 
 def test_seal_says_that_the_store_is_away(server: Store, store: str, tmp_path: Path) -> None:

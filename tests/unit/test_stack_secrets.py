@@ -25,6 +25,13 @@ def test_one_that_is_missing_is_made_and_the_others_stay(tmp_path: Path) -> None
     assert {name for name in made if again[name] != made[name]} == {"airflow-admin"}
 
 
+def test_one_that_a_person_puts_there_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/s3-access-key").write_text("AKIA-of-theirs\n")
+    _, files = folders(keep(tmp_path))["mlflow"]
+    assert "aws_access_key_id = AKIA-of-theirs\naws_secret" in files["s3"]
+
+
 def test_a_folder_holds_what_its_service_needs_and_no_more(tmp_path: Path) -> None:
     made = keep(tmp_path)
     handed = {name: "".join(files.values()) for name, (_, files) in folders(made).items()}
@@ -34,6 +41,9 @@ def test_a_folder_holds_what_its_service_needs_and_no_more(tmp_path: Path) -> No
     assert holders["airflow-admin"] == {"airflow-api-server", "person"}
     assert holders["registry-events"] == {"serving", "person"}
     assert holders["grafana-admin"] == {"grafana", "person"}
+    assert holders["s3-secret-key"] == {
+        *("seaweedfs", "bucket", "mlflow", "airflow-scheduler", "person"),
+    }
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
