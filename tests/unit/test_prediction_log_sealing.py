@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from monitoring.prediction_log import DamagedLogError, Label, PredictionLog, PredictionRecord
 from monitoring.prediction_log.parts import list_parts
 from monitoring.prediction_log.reading import read_labels, read_predictions
-from monitoring.prediction_log.sealed import sealed_folder
+from monitoring.prediction_log.sealed import SealedFile, sealed_folder
 from monitoring.prediction_log.sealing import forget, seal
 from monitoring.prediction_log.segments import list_segments
 from monitoring.prediction_log.tables import to_predictions
@@ -246,6 +246,24 @@ def test_what_is_old_goes_and_nothing_younger(tmp_path: Path) -> None:
     assert left == {"early 2", "2", "early 3", "3"}
     assert log.known(MODEL, ["1", "2"]) == {"2"}
     assert len(list(folder(tmp_path).iterdir())) == 4
+
+
+def test_a_reader_beside_who_forgets_misses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = PredictionLog(tmp_path)
+    log.append([record("a")])
+    log.close()
+    seal(tmp_path, MODEL)
+    delete, seen = SealedFile.delete, []
+
+    def delete_and_look(file: SealedFile) -> None:
+        delete(file)
+        seen.append(read(tmp_path))
+
+    monkeypatch.setattr(SealedFile, "delete", delete_and_look)
+    assert forget(tmp_path, MODEL, DAY + timedelta(days=1)) == 1
+    assert seen == [[]]
 
 
 def test_labels_go_by_when_they_were_taken(tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ def test_the_environment_says_otherwise(tmp_path: Path, monkeypatch: pytest.Monk
     assert settings.data_registry == "https://git.example/data.git"
 
 
+@pytest.mark.parametrize("given", ["bucket/prefix", "s3:/bucket", "s3://"])
+def test_a_store_that_is_no_uri_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("RELAY_PREDICTION_LOG_STORE", given)
+    with pytest.raises(ValidationError, match="prediction_log_store"):
+        Settings()
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().mlflow_url = "http://elsewhere"  # type: ignore[misc]
