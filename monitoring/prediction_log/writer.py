@@ -123,7 +123,8 @@ class PredictionLog:
 
 
 def _check(record: PredictionRecord) -> None:
-    columns = (record.features, record.output)
-    if not all({record.rows}.issuperset(map(len, each.values())) for each in columns):
+    fit = {record.rows}.issuperset
+    if not (fit(map(len, record.features.values())) and fit(map(len, record.output.values()))):
+        columns = (record.features, record.output)
         lengths = {name: len(column) for each in columns for name, column in each.items()}
         raise ValueError(f"record {record.id!r} has {record.rows} rows, its columns {lengths}")

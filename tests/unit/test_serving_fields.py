@@ -69,7 +69,9 @@ def taken(field: Field, values: list[Any]) -> Any:
 def test_a_column_is_taken_exactly_when_each_value_is_good(field: Field, values: list[Any]) -> None:
     good = taken(field, values)
     assert (good is not None) == one_by_one(field, values)
-    assert good is None or good == values
+    if good is not None:
+        rounded = float in field.kind.values  # as the model's input would round it, or finer
+        assert good == [float(v) if rounded and v is not None else v for v in values]
 
 
 @pytest.mark.parametrize("field", TENSORS, ids=lambda f: str(f.kind.name))

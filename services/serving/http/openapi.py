@@ -171,15 +171,15 @@ def _label(signature: Signature) -> dict[str, Any]:
 def _tensor(field: Field) -> dict[str, Any]:
     return {
         "name": field.name,
-        "shape": [1, *field.shape],
+        "shape": [1, *field.smallest],
         "datatype": field.kind.datatype,
-        "data": [field.neutral] * math.prod(field.shape),
+        "data": [field.neutral] * math.prod(field.smallest),
     }
 
 
 def _value(field: Field) -> Any:
     value: Any = field.neutral
-    for size in reversed(field.shape):
+    for size in reversed(field.smallest):
         value = [value] * size
     return value
 

@@ -7,8 +7,10 @@ shape (rows, *shape). Both come flat or nested, as lists from JSON or as arrays 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,8 @@ from services.serving.errors import RequestError, shown
 from services.serving.models.kinds import Dtype, Kind
 
 Column = list[Any] | NDArray[Any]
-_FEW = 8  # values that are sooner looked at one by one
+FREE = -1  # a size that each request chooses
+_MOST_COMPARED = 2**63 - 1  # by msgspec
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,54 @@ class Field:
     required: bool = True
     shape: tuple[int, ...] = ()
 
-    def read(self, values: Column, shape: Sequence[int]) -> Column:
-        """Check values of this shape, the rows first. Raises RequestError."""
-        if not shape or shape[0] < 1 or tuple(shape[1:]) != self._trailing(shape):
-            raise self.refusal(list(shape), f"shape {[-1, *self.shape]} with one row or more")
-        flat = values.ravel() if isinstance(values, np.ndarray) else self._flat(values, shape)
+    def read(self, values: Column, shape: Sequence[int], *, good: bool = False) -> Column:
+        """Check values of this shape, the rows first. Raises RequestError.
+
+        `good` is a flat list that has been read as `list_type`.
+        """
+        if not self._fits(shape):
+            wanted = f"shape {[FREE, *self.shape]} with one row or more"
+            raise self.refusal(list(shape), wanted)
+        flat = values.ravel() if isinstance(values, np.ndarray) else self._flat(values, shape, good)
         if len(flat) != math.prod(shape):
             wanted = f"as many as shape {shown(list(shape))} says"
             raise self.refusal(f"{len(flat)} values", wanted)
         if self.shape:
-            return self._tensor(flat).reshape(shape)
+            return self._tensor(flat, shape, good).reshape(shape)
         column = self._listed(flat) if isinstance(flat, np.ndarray) else flat
-        self._check(column)
-        return column
+        return column if good else self._checked(column)
+
+    @cached_property
+    def list_type(self) -> Any:
+        """A list whose values are all good, as msgspec checks it: in one pass, outside Python.
+
+        Whole numbers that it cannot compare are left out.
+        """
+        kind = float if float in self.kind.values else next(iter(self.kind.values))
+        value: Any = kind
+        if kind in (int, float):
+            high = min(self.high, _MOST_COMPARED) if kind is int else self.high
+            value = Annotated[kind, msgspec.Meta(ge=kind(self.low), le=kind(high))]
+        return list[value] if self.required else list[value | None]
+
+    @cached_property
+    def decoder(self) -> "msgspec.json.Decoder[list[Any]]":
+        """Reads JSON as `list_type`."""
+        return msgspec.json.Decoder(self.list_type)
 
     @property
     def neutral(self) -> Any:
         """A value that this field takes and that says nothing."""
         return {str: "", bool: False}.get(next(iter(self.kind.values)), 0)
+
+    @property
+    def smallest(self) -> tuple[int, ...]:
+        """The least shape that this field takes, after the batch dimension."""
+        return tuple(1 if size == FREE else size for size in self.shape)
+
+    def row_of(self, number: int) -> int | None:
+        """Say which row a value is in; None where that depends on a request's own shape."""
+        return None if FREE in self.shape else number // math.prod(self.shape)
 
     def refusal(self, value: object, wanted: str, row: int | None = None) -> RequestError:
         """Say what is wrong with this field."""
@@ -62,12 +95,20 @@ class Field:
         """Say that the field is needed."""
         return self.refusal(None, f"a {self.kind.name}, this field is required")
 
-    def _trailing(self, shape: Sequence[int]) -> tuple[int, ...]:
-        column = len(shape) == 2 and not self.shape and shape[1] == 1
-        return (1,) if column else self.shape  # a column may come as [N, 1]
+    def _fits(self, shape: Sequence[int]) -> bool:
+        if not shape or shape[0] < 1:
+            return False
+        inner = tuple(shape[1:])
+        if inner == self.shape:
+            return True
+        if not self.shape:
+            return inner == (1,)  # a column may come as [N, 1]
+        sizes = zip(self.shape, inner, strict=False)
+        fit = all(want == size or want == FREE < 0 < size for want, size in sizes)
+        return fit and len(inner) == len(self.shape)
 
-    def _flat(self, data: list[Any], shape: Sequence[int]) -> list[Any]:
-        if len(shape) < 2 or not data or not isinstance(data[0], list):
+    def _flat(self, data: list[Any], shape: Sequence[int], good: bool = False) -> list[Any]:
+        if good or len(shape) < 2 or not data or not isinstance(data[0], list):
             return data
         for part in data:
             if not isinstance(part, list) or len(part) != shape[1]:
@@ -82,44 +123,33 @@ class Field:
             return listed
         return [None if value != value else value for value in listed]
 
-    def _tensor(self, values: Column) -> NDArray[Any]:
+    def _tensor(self, values: Column, shape: Sequence[int], good: bool) -> NDArray[Any]:
         """Give the array; where not all values are surely good, look at each."""
+        row = math.prod(shape[1:])
+        if isinstance(values, list):
+            return np.array(values if good else self._checked(values, row), dtype=self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            array = self._quickly(values)
-        if array is None:
-            self._check_each(values if isinstance(values, list) else values.tolist())
-            array = np.array(values, dtype=self.dtype)
+            array = values.astype(self.dtype, copy=False)
+            if self.dtype.kind == "f":  # the sum of the squares shows NaN and infinity soonest
+                sure = math.isfinite(array.dot(array))
+            else:
+                sure = values.dtype == self.dtype or np.array_equal(array, values)
+        if not sure:
+            self._check_each(values.tolist(), row)
         return array
 
-    def _quickly(self, values: Column) -> NDArray[Any] | None:
-        if isinstance(values, list) and not self.kind.values.issuperset(map(type, values)):
-            return None
+    def _checked(self, values: list[Any], row: int = 1) -> list[Any]:
+        """Check a flat list; `row` is how many values a row has."""
         try:
-            array = np.asarray(values, dtype=self.dtype)
-        except OverflowError:
-            return None
-        if self.dtype.kind == "f":  # the sum of the squares shows NaN and infinity soonest
-            return array if math.isfinite(array.dot(array)) else None
-        same = not isinstance(values, np.ndarray) or np.array_equal(array, values)
-        return array if same else None
+            checked: list[Any] = msgspec.convert(values, self.list_type)
+        except msgspec.ValidationError:
+            self._check_each(values, row)  # which says what is wrong, and where
+            return values
+        return checked
 
-    def _check(self, values: list[Any]) -> None:
-        """Where many values are not all surely good, look at each."""
-        if len(values) <= _FEW or not self._within(values):
-            self._check_each(values)
-
-    def _within(self, values: list[Any]) -> bool:
-        if not self.kind.values.issuperset(map(type, values)):
-            return False
-        if self.dtype.kind not in "iuf":
-            return True
-        inside = self.low <= min(values) and max(values) <= self.high
-        return inside and math.isfinite(sum(values))  # NaN hides from min and max, not from sum
-
-    def _check_each(self, values: list[Any]) -> None:
-        size = math.prod(self.shape)
+    def _check_each(self, values: list[Any], row: int) -> None:
         for number, value in enumerate(values):
-            self._check_value(value, number // size)
+            self._check_value(value, number // row)
 
     def _check_value(self, value: object, row: int) -> None:
         if value is None:

@@ -95,7 +95,7 @@ def _example(folder: Path, signature: Signature) -> Columns:
 
 
 def _neutral(field: Field) -> Any:
-    shape = (1, *field.shape)
+    shape = (1, *field.smallest)
     return np.full(shape, field.neutral, dtype=field.dtype) if field.shape else [field.neutral]
 
 

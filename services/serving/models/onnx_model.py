@@ -63,7 +63,7 @@ class OnnxModel:
 
     def _array(self, name: str, column: Column) -> Any:
         field = self.signature.fields[name]
-        if field.kind.values == {str} and isinstance(column, list):
+        if not field.required and field.kind.values == {str} and isinstance(column, list):
             column = ["" if value is None else value for value in column]
         array = np.asarray(column, dtype=field.dtype)  # None becomes NaN
         wide = array.ndim == 1 and len(self._inputs[name].shape) == 2

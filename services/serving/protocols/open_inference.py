@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 from numpy.typing import NDArray
 
 from services.serving.errors import RequestError, shown
@@ -16,7 +15,7 @@ from services.serving.models.kinds import DATATYPES
 from services.serving.models.model import Model
 from services.serving.models.signature import Columns, Signature
 from services.serving.protocols.json_body import decode
-from services.serving.protocols.json_numbers import read_numbers
+from services.serving.protocols.json_list import read_list
 from services.serving.protocols.raw_tensors import read_raw
 from services.serving.queries import Outputs, Query, checked_id, checked_time
 
@@ -153,23 +152,17 @@ def describe(field: Field) -> dict[str, Any]:
 def _column(tensor: Tensor, field: Field) -> Column:
     if tensor.datatype not in field.kind.accepts:
         raise field.refusal(tensor.datatype, f"datatype {field.kind.datatype}")
-    data = _from_json(tensor.data, field) if type(tensor.data) is msgspec.Raw else tensor.data
+    data = tensor.data
+    if type(data) is msgspec.Raw:
+        if (values := read_list(data, field)) is not None:
+            return field.read(values, tensor.shape, good=True)
+        data = decode(bytes(data), _DATA)
     if type(data) is memoryview:
         data = read_raw(data, tensor.datatype, field)
-    elif type(data) not in (list, np.ndarray):
+    elif type(data) is not list:
         found = None if data is msgspec.UNSET else data
         raise field.refusal(found, "a list of values as data")
     return field.read(data, tensor.shape)
-
-
-def _from_json(json: msgspec.Raw, field: Field) -> Any:
-    array = read_numbers(json, field.dtype.kind) if field.shape else None
-    if array is not None:
-        return array
-    try:
-        return _DATA.decode(json)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return decode(bytes(json), _DATA)
 
 
 def _wanted(outputs: list[WantedOutput]) -> tuple[str, ...]:

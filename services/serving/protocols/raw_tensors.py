@@ -5,7 +5,6 @@ length in four bytes, and a model's words are UTF-8
 (https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md).
 """
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -47,7 +46,7 @@ def pack_words(words: Iterable[bytes]) -> bytes:
 def _truths(values: NDArray[np.uint8], field: Field) -> NDArray[Any]:
     if values.size and values.max() > 1:
         at = int(values.argmax())
-        raise field.refusal(int(values[at]), "bytes of 0 or 1", at // math.prod(field.shape))
+        raise field.refusal(int(values[at]), "bytes of 0 or 1", field.row_of(at))
     return values.view(np.bool_)
 
 
@@ -68,5 +67,5 @@ def _text(raw: memoryview, field: Field, number: int) -> str:
     try:
         return str(raw, "utf-8")
     except UnicodeDecodeError as error:
-        row = number // math.prod(field.shape)
-        raise field.refusal(bytes(raw[:80]), f"UTF-8 ({error.reason})", row) from error
+        wanted = f"UTF-8 ({error.reason})"
+        raise field.refusal(bytes(raw[:80]), wanted, field.row_of(number)) from error
