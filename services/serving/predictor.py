@@ -134,10 +134,13 @@ class Predictor:
         return RequestError(503, message, retry_after=1)
 
     def _next_batch(self) -> list[_Ask]:
-        """Take what waits, up to the limit; a query that is larger goes alone."""
+        """Take what waits and can be joined, up to the limit; a query that is larger goes alone."""
         rows = count = 0
+        joinable = self.model.signature.joinable
         for ask in self._waiting:
             if count and rows + ask.query.rows > self._limits.batch_rows:
+                break
+            if not joinable(self._waiting[0].query.columns, ask.query.columns):
                 break
             rows += ask.query.rows
             count += 1

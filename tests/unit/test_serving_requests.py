@@ -282,7 +282,7 @@ def _query_or_refusal(read: Any, body: bytes, signature: Signature) -> None:
         {"name": "a", "type": "datetime"},
         {"type": "long"},
         {"name": "a", "type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}},
-        {"name": "a", "type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, -1]}},
+        {"name": "a", "type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 0]}},
         {"name": "a", "type": "tensor", "tensor-spec": {"dtype": "float32", "shape": []}},
     ],
 )

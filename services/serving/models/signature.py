@@ -7,12 +7,13 @@ A request becomes columns by name, whatever protocol it came by
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from services.serving.errors import LoadError, RequestError
-from services.serving.models.fields import Column, Field
+from services.serving.models.fields import FREE, Column, Field
 from services.serving.models.kinds import COLUMN_KINDS, TENSOR_KINDS, Kind
 
 Columns = dict[str, Column]
@@ -44,6 +45,15 @@ class Signature:
                     raise field.missing()
                 columns[name] = [None] * rows
         return rows
+
+    @cached_property
+    def free(self) -> list[str]:
+        """The fields with sizes that each request chooses."""
+        return [name for name, field in self.fields.items() if FREE in field.shape]
+
+    def joinable(self, some: Columns, others: Columns) -> bool:
+        """Say whether rows can be computed together: the sizes chosen for them are the same."""
+        return all(np.shape(some[n])[1:] == np.shape(others[n])[1:] for n in self.free)
 
     def adopt(self, columns: Columns) -> Columns:
         """Hold another model's checked columns to this signature. Raises RequestError."""
@@ -85,8 +95,8 @@ def _tensor(spec: dict[str, Any], specs: int) -> Field:
     tensor = spec.get("tensor-spec", {"dtype": "?", "shape": []})
     kind = TENSOR_KINDS.get(tensor["dtype"])
     batch, *shape = tensor["shape"] or [0]
-    if kind is None or batch != -1 or any(size < 1 for size in shape):
-        raise LoadError(f"signature: {spec} is not a tensor of shape [-1, fixed sizes...]")
+    if kind is None or batch != FREE or any(size < 1 and size != FREE for size in shape):
+        raise LoadError(f"signature: {spec} is not a tensor of shape [-1, sizes...]")
     if "name" not in spec and specs > 1:
         raise LoadError(f"signature: {spec} needs a name, there are several inputs")
     return _field(spec.get("name", ""), kind, shape=tuple(shape))

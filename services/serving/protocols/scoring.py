@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from services.serving.errors import RequestError, shown
-from services.serving.models.fields import Field
+from services.serving.models.fields import FREE, Field
 from services.serving.models.model import Form
 from services.serving.models.signature import Columns, Signature
 from services.serving.protocols import csv_table
@@ -46,7 +46,7 @@ def read_query(
     columns: Columns = {}
     for name, column in values.items():
         field = signature.field(name)
-        columns[name] = field.read(column, [len(column), *field.shape])
+        columns[name] = field.read(column, _shape(column, field))
     return Query(id=checked_id(id), columns=columns, rows=signature.complete(columns))
 
 
@@ -155,11 +155,23 @@ def _tensors(columns: _Values, signature: Signature) -> _Values:
     return {name: _shaped(signature.field(name), values) for name, values in columns.items()}
 
 
+def _shape(nested: list[Any], field: Field) -> list[int]:
+    """Tell the shape of a tensor: of its free sizes, those of the first part count."""
+    shape, part = [len(nested)], nested
+    for size in field.shape:
+        part = part[0] if part and isinstance(part[0], list) else []
+        shape.append(len(part) if size == FREE else size)
+    return shape
+
+
 def _shaped(field: Field, rows: list[Any]) -> list[Any]:
     """A frame holds a tensor's row as one flat list, whatever its shape."""
-    size = math.prod(field.shape)
     if len(field.shape) < 2:
         return rows
+    if FREE in field.shape:
+        wanted = f"shape {[FREE, *field.shape]}, which no frame can say: use inputs"
+        raise field.refusal(rows[:1], wanted)
+    size = math.prod(field.shape)
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != size:
             raise field.refusal(row, f"a list of {size} values", number)
