@@ -162,7 +162,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a word for a number": ({"inputs": [X | {"type": "string"}]}, "field 'x' is a string"),
     "another input": ({"inputs": [X | {"name": "z"}]}, "signature has ['z'], the graph's inputs"),
     "a type that is not served": ({"inputs": [X | {"type": "datetime"}]}, "is not a named column"),
-    "a free inner size": ({"inputs": [tensor(shape=(-1, -1), name="x")]}, "is not a tensor of"),
+    "an empty inner size": ({"inputs": [tensor(shape=(-1, 0), name="x")]}, "is not a tensor of"),
     "a name of the log's own": (
         {
             "model": graph(node("Add", "x", "x", gives="role"), gives={"role": (FLOAT, ["n"])}),

@@ -72,6 +72,11 @@ class Field:
         """Reads JSON as `list_type`."""
         return msgspec.json.Decoder(self.list_type)
 
+    @cached_property
+    def _wrapped(self) -> Any:
+        """`list_type` in a struct: msgspec gets ready for any other type anew at each use."""
+        return msgspec.defstruct("Wrapped", [("values", self.list_type)], array_like=True)
+
     @property
     def neutral(self) -> Any:
         """A value that this field takes and that says nothing."""
@@ -141,7 +146,7 @@ class Field:
     def _checked(self, values: list[Any], row: int = 1) -> list[Any]:
         """Check a flat list; `row` is how many values a row has."""
         try:
-            checked: list[Any] = msgspec.convert(values, self.list_type)
+            checked: list[Any] = msgspec.convert((values,), self._wrapped).values
         except msgspec.ValidationError:
             self._check_each(values, row)  # which says what is wrong, and where
             return values
