@@ -3,17 +3,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
 import uuid6
+from watchdog.events import FileCreatedEvent
 
 from monitoring.checks import run_checks
 from monitoring.evidently_report import SavedReport, save_report
 from monitoring.results import Window
 from monitoring.sketches import sketch_training
+from services.evidently.__main__ import Waiting, WithoutPictures
 from tests.monitor_windows import SCHEMA, WINDOW, answers, limits, sketch
 from tests.programs import Program, free_port, running, wait_for
 
@@ -108,6 +111,15 @@ def test_a_report_saved_while_the_ui_starts_is_shown(
     expected = {report.ui_path.split("/")[-1] for report in saved}
     shown = lambda: {report["id"] for report in reports(ui, saved[-1])} == expected  # noqa: E731
     wait_for(shown, "all reports")
+
+
+def test_a_first_report_that_is_told_of_before_its_project_is_not_lost(tmp_path: Path) -> None:
+    state = WithoutPictures.load(str(tmp_path), None)
+    _, _, project, _, report = save(tmp_path).ui_path.split("/")
+    handler = Waiting(state, Lock())
+    for told in (f"snapshots/{report}.json", "metadata.json"):
+        handler.dispatch(FileCreatedEvent(str(tmp_path / project / told)))
+    assert list(state.snapshots[uuid6.UUID(project)]) == [uuid6.UUID(report)]
 
 
 def test_many_reports_cost_the_ui_little_memory_and_each_can_be_opened(
