@@ -13,7 +13,7 @@ from monitoring.estimated_score import estimated_score
 from monitoring.jump import jump
 from monitoring.limits import MonitorLimits
 from monitoring.live_score import label_lag, live_score, missing_labels
-from monitoring.measures import PREDICTION, CannotTellError, Measured, Schema
+from monitoring.measures import CannotTellError, Measured, Schema
 from monitoring.results import CheckResult, Verdict, Window
 from monitoring.sketches.window import WindowSketch
 
@@ -33,14 +33,15 @@ def run_checks(
 
     Args:
         window: what the results are about.
-        reference: of the version's training rows, with their probabilities and labels.
+        reference: of the version's training rows, with the answers to them and their labels.
         current: of its answers, with the labels that have come.
-        schema: what each feature holds, by name.
+        schema: what each feature, and each output that is watched, holds, by name.
         limits: the policy's `monitor:` section.
 
     Raises ValueError where the limits name a column that is not in the schema.
     """
     limits.refuse_unknown_columns(schema)
+    schema = {name: column for name, column in schema.items() if not column.shape}
     checks = [
         *_window_checks(reference, current, limits),
         *_column_checks(reference, current, schema, limits),
@@ -56,12 +57,16 @@ def _window_checks(
     reference: WindowSketch, current: WindowSketch, limits: MonitorLimits
 ) -> Iterator[Check]:
     score = limits.live_score
-    share = limits.max_duplicate_share
-    yield "duplicate_row", None, partial(quality.duplicate_row, current, share)
-    yield "missing_labels", None, partial(missing_labels, current, score)
-    yield "label_lag", None, partial(label_lag, current, limits.max_label_lag_days)
+    most = limits.max_duplicate_share
+    yield "duplicate_row", None, partial(quality.duplicate_row, current, most)
+    if score.max_unlabelled_share is not None:
+        share = score.max_unlabelled_share
+        yield "missing_labels", None, partial(missing_labels, current, share)
+    if limits.max_label_lag_days is not None:
+        yield "label_lag", None, partial(label_lag, current, limits.max_label_lag_days)
     yield "live_score", None, partial(live_score, reference, current, score)
-    yield "estimated_score", None, partial(estimated_score, reference, current, score)
+    if current.problem.estimable:
+        yield "estimated_score", None, partial(estimated_score, reference, current, score)
 
 
 def _column_checks(
@@ -89,12 +94,14 @@ def _drift_checks(
     for name, column in schema.items():
         if name in limits.clocks:
             continue
-        yield "drift", name, partial(drift, *sides, name, limits.drift.of(name))
+        moved = partial(drift, *sides, name, limits.drift.of(name))
+        if column.feature:
+            yield "drift", name, moved
+        else:
+            yield "prediction_drift", name, moved
         most = limits.max_jump.of(name)
         if most is not None and column.type != "string":
             yield "jump", name, partial(jump, *sides, name, most)
-    limit = limits.drift.prediction
-    yield "prediction_drift", PREDICTION, partial(drift, *sides, PREDICTION, limit)
 
 
 def _judge(window: Window, check: Check) -> CheckResult:

@@ -20,8 +20,9 @@ import numpy as np
 from scipy import optimize  # type: ignore[import-untyped]
 
 from monitoring.limits import LiveScoreLimits
-from monitoring.live_score import base_losses, base_rate, day_sums, margin, refuse_invalid
+from monitoring.live_score import DaySums, base_rates, margin, refuse_invalid, tell
 from monitoring.measures import CannotTellError, Measured
+from monitoring.problems import nats
 from monitoring.sketches.apache import Floats
 from monitoring.sketches.probabilities import ProbabilityBins
 from monitoring.sketches.window import WindowSketch
@@ -66,31 +67,34 @@ def estimated_score(
     Raises CannotTellError where the training rows have no labels or an answer no probability, and
     ValueError for a labelled row whose probability or label is none.
     """
-    rate, said = base_rate(reference), current.outcomes
+    rates, said = base_rates(reference), current.outcomes
+    if said.fault:
+        raise CannotTellError(said.fault)
     refuse_invalid(said)
     if without := current.rows - current.answers.total:
         raise CannotTellError(f"{without} of {current.rows} answers have no probability (0 to 1)")
     shares = calibrate(reference.outcomes.bins)
-    rows, ones, losses = day_sums(said)
-    true = Sums(float(rows.sum()), float(ones.sum()), float(losses.sum()))
+    days = DaySums.of(said)
+    rows, losses = days.rows, days.losses
+    true = Sums(float(rows.sum()), float(said.bins.ones.sum()), float(losses.sum()))
     expected = expect(said.bins, shares)
     to_come = expect(current.answers, shares).without(expected)
     chance, half, found = 0.0, None, "too few labels to correct it by"
     ratio = limits.max_ratio_to_base_rate
     if true.rows >= limits.min_labels and len(rows) > 1:
         to_come = to_come.corrected(true, expected)
-        chance = margin(losses - ratio * base_losses(rate, rows, ones), rows, limits.confidence)
+        chance = margin(losses - ratio * days.yardstick(rates), rows, limits.confidence)
         off = (expected.loss - true.loss) / true.rows
         found = f"off by {off:+.3f} on {true.rows:.0f} labelled rows, which is taken off"
         half = half_width(rows, losses, to_come.rows, limits.confidence)
     everything = true + to_come
     score = everything.loss / everything.rows
-    one_number = base_losses(rate, np.array(everything.rows), np.array(everything.ones))
-    limit = ratio * float(one_number) / everything.rows
+    counts = np.array([everything.rows - everything.ones, everything.ones])
+    limit = ratio * float(counts @ nats(rates)) / everything.rows
     reason = (
         f"calibrated probabilities (CBPE) for {to_come.rows:.0f} of {everything.rows:.0f} rows, "
-        f"{found}: the model {score:.3f}; allowed {limit:.3f} (answering {rate:.3f}, x {ratio:g}) "
-        f"+ {chance:.3f} for chance"
+        f"{found}: the model {score:.3f}; allowed {limit:.3f} (answering {tell(rates)}, "
+        f"x {ratio:g}) + {chance:.3f} for chance"
     )
     if half is None:
         return Measured(score, limit + chance, reason)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from monitoring.measures import PREDICTION, Schema
+from monitoring.measures import Schema
 from monitoring.results import CheckResult, Window
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _run(
     from evidently.metrics import RowCount
 
     columns = {result.column for result in results if result.threshold is not None}
-    types = {name: column.type for name, column in schema.items()} | {PREDICTION: "double"}
+    types = {name: column.type for name, column in schema.items()}
     drawn = {name: type_ for name, type_ in types.items() if name in columns}
     now, before = _typed(current, drawn), _typed(reference, drawn)
     first = sorted(
@@ -133,8 +133,7 @@ def _metrics(
             known = sorted(reference[name].dropna().unique())
             return [OutListValueCount(values=known, **share)]
         case "drift" | "prediction_drift" if comparable:
-            type_ = schema[name].type if name in schema else "double"
-            return [ValueDrift(column=name, method=_METHODS[type_], threshold=limit)]
+            return [ValueDrift(column=name, method=_METHODS[schema[name].type], threshold=limit)]
     return []
 
 

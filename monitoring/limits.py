@@ -4,10 +4,12 @@ Shares are fractions of a window's rows (0 to 1), drift limits are distances (un
 are said in their name. A misspelt key, a missing one or a wrong type is an error that names it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from monitoring.measures import Schema
 
 CheckName = Literal[
     "duplicate_row",
@@ -52,10 +54,9 @@ class DriftLimits(_Section):
 
     default: Distance
     columns: Mapping[str, Distance] = {}
-    prediction: Distance  # of the predicted probability, in its reference standard deviations
 
     def of(self, column: str) -> float:
-        """Return the limit that holds for one feature."""
+        """Return the limit that holds for one column."""
         return self.columns.get(column, self.default)
 
 
@@ -70,7 +71,7 @@ class JumpLimits(_Section):
     columns: Mapping[str, Distance | None] = {}
 
     def of(self, column: str) -> float | None:
-        """Return the limit that holds for one feature."""
+        """Return the limit that holds for one column."""
         return self.columns.get(column, self.default)
 
 
@@ -79,8 +80,8 @@ class LiveScoreLimits(_Section):
 
     metric: Literal["log_loss"]  # mean over labelled rows, in nats
     max_ratio_to_base_rate: float = Field(gt=0)  # x the loss of always saying the training's rate
-    min_labels: int = Field(ge=1)  # rows; fewer is "unknown"
-    max_unlabelled_share: Share  # of the window's rows that no label has come for
+    min_labels: int = Field(ge=1)  # labelled rows, or any where none is labelled; else "unknown"
+    max_unlabelled_share: Share | None = None  # of the window's rows that no label has come for
     confidence: float = Field(gt=0, lt=1)  # that it is beyond the limit and not by chance
 
 
@@ -94,7 +95,7 @@ class MonitorLimits(_Section):
     keep_reports: int = Field(ge=1)  # newest reports of a model that stay in the workspace
     clocks: tuple[str, ...] = Field(default=(), strict=False)  # move by themselves: only quality
 
-    max_label_lag_days: float = Field(gt=0)  # of event time, newest answer to newest labelled one
+    max_label_lag_days: float | None = Field(default=None, gt=0)  # newest answer to newest labelled
     max_duplicate_share: Share  # of rows that repeat an earlier one under another id
     max_out_of_range_share: ShareLimits  # of rows outside the schema's min and max
     max_missing_increase: ShareLimits  # added to the reference's own share of missing values
@@ -104,8 +105,8 @@ class MonitorLimits(_Section):
     max_jump: JumpLimits = JumpLimits()  # newer than some recorded policies: no jump is asked for
     live_score: LiveScoreLimits
 
-    def refuse_unknown_columns(self, features: Iterable[str]) -> None:
-        """Raise ValueError if a limit is set for a column that is no feature: nobody would ask."""
+    def refuse_unknown_columns(self, schema: Schema) -> None:
+        """Raise ValueError if a limit is set for a column that nobody watches."""
         named = {
             "clocks": self.clocks,
             "max_out_of_range_share.columns": self.max_out_of_range_share.columns,
@@ -115,10 +116,10 @@ class MonitorLimits(_Section):
             "drift.columns": self.drift.columns,
             "max_jump.columns": self.max_jump.columns,
         }
-        known = set(features)
+        known = {name for name, column in schema.items() if not column.shape}
         for key, columns in named.items():
             if unknown := sorted(set(columns) - known):
                 raise ValueError(
-                    f"monitor.{key} names {', '.join(unknown)}, which the model is not asked with; "
-                    f"its features are {', '.join(sorted(known))}"
+                    f"monitor.{key} names {', '.join(unknown)}, which is neither a feature nor "
+                    f"one of outputs; those are {', '.join(sorted(known))}"
                 )

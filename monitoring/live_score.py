@@ -1,29 +1,31 @@
 """Answers and what came true in, how good the answers were out: log loss in nats, lower is better.
 
-The yardstick is the log loss, on the same rows, of always answering the share of ones that the
-version saw in training: a model above it is worth less than that one number.
+The yardstick is the log loss, on the same rows, of always answering the shares of the classes that
+the version saw in training: a model above it is worth less than these few numbers. Where rows have
+no label (`density`), the row itself came true, and the yardstick is the graph's own baseline.
 """
 
-from math import log, sqrt
+from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
 from monitoring.limits import LiveScoreLimits
-from monitoring.measures import PREDICTION, CannotTellError, Measured
+from monitoring.measures import CannotTellError, Measured
+from monitoring.problems import nats
 from monitoring.sketches.apache import Floats
 from monitoring.sketches.outcomes import Outcomes
-from monitoring.sketches.probabilities import SMALLEST
 from monitoring.sketches.window import WindowSketch
 
 _DAY = 86_400.0  # seconds
 
 
-def missing_labels(current: WindowSketch, limits: LiveScoreLimits) -> Measured:
+def missing_labels(current: WindowSketch, max_share: float) -> Measured:
     """Share of the window's rows that no label has come for, 0 to 1."""
     share = 1 - current.labelled / current.rows
     reason = f"{current.labelled} of {current.rows} rows have a label"
-    return Measured(share, limits.max_unlabelled_share, reason)
+    return Measured(share, max_share, reason)
 
 
 def label_lag(current: WindowSketch, max_days: float) -> Measured:
@@ -48,27 +50,30 @@ def live_score(reference: WindowSketch, current: WindowSketch, limits: LiveScore
     margin that chance needs: the half width of the interval of the difference, row by row. So one
     stormy day does not alert, and a difference that lasts does.
 
-    Raises CannotTellError for fewer than `min_labels` labels, labels of a single day, or
-    probabilities that cannot be read, and ValueError for a probability or a label that is none.
+    Raises CannotTellError for fewer than `min_labels` labels, labels of a single day, or answers
+    that cannot be read, and ValueError for an answer or a label that is none.
     """
-    current.column(PREDICTION)  # what cannot be read is not among the outcomes
     said = current.outcomes
-    total = said.bins.total
-    if total + said.bins.invalid < limits.min_labels:
+    if said.fault:
+        raise CannotTellError(said.fault)
+    total = said.total
+    if total + said.invalid < limits.min_labels:
         raise CannotTellError(
-            f"{total + said.bins.invalid} labelled rows, the score needs {limits.min_labels}"
+            f"{total + said.invalid} labelled rows, the score needs {limits.min_labels}"
         )
     refuse_invalid(said)
-    rate = base_rate(reference)
-    rows, ones, losses = day_sums(said)
-    allowed = base_losses(rate, rows, ones) * limits.max_ratio_to_base_rate
-    chance = margin(losses - allowed, rows, limits.confidence)
-    half = margin(losses, rows, limits.confidence)
-    score, limit = float(losses.sum() / total), float(allowed.sum() / total)
+    rates = base_rates(reference)
+    sums = DaySums.of(said)
+    allowed = sums.yardstick(rates) * limits.max_ratio_to_base_rate
+    chance = margin(sums.losses - allowed, sums.rows, limits.confidence)
+    half = margin(sums.losses, sums.rows, limits.confidence)
+    score, limit = float(sums.losses.sum() / total), float(allowed.sum() / total)
+    usual, also = "its baseline", f"perplexity {np.exp(score):.3g}"
+    if len(rates):
+        usual, also = f"answering {tell(rates)}", f"truly {tell(sums.counts.sum(axis=0) / total)}"
     reason = (
-        f"on {total} labelled rows: the model {score:.3f}; allowed {limit:.3f} (answering "
-        f"{rate:.3f}, x {limits.max_ratio_to_base_rate:g}) + {chance:.3f} for chance; "
-        f"truly {ones.sum() / total:.3f}"
+        f"on {total} rows: the model {score:.3f}; allowed {limit:.3f} ({usual}, "
+        f"x {limits.max_ratio_to_base_rate:g}) + {chance:.3f} for chance; {also}"
     )
     return Measured(score, limit + chance, reason, score - half, score + half)
 
@@ -89,35 +94,55 @@ def margin(sums: Floats, rows: Floats, confidence: float) -> float:
     return float(stats.t.ppf((1 + confidence) / 2, g - 1) * sqrt(variance))
 
 
-def day_sums(said: Outcomes) -> tuple[Floats, Floats, Floats]:
-    """Return each labelled day's rows, ones and log loss in nats: three of (g,), oldest first."""
-    days = [day for _, day in sorted(said.days.items())]
-    rows, ones, losses = (
-        np.array([getattr(day, name) for day in days], np.float64)
-        for name in ("rows", "ones", "loss")
-    )
-    return rows, ones, losses
+@dataclass(frozen=True)
+class DaySums:
+    """Sums over the scored rows of g days, oldest first, in nats: see `Day` for the fields."""
+
+    rows: Floats  # (g,)
+    losses: Floats  # (g,)
+    baselines: Floats  # (g,)
+    counts: Floats  # (g, m)
+
+    @classmethod
+    def of(cls, said: Outcomes) -> "DaySums":
+        """Take an outcome's days."""
+        days = [day for _, day in sorted(said.days.items())]
+        rows, losses, baselines = (
+            np.array([getattr(day, name) for day in days], np.float64)
+            for name in ("rows", "loss", "baseline")
+        )
+        return cls(rows, losses, baselines, np.array([day.counts for day in days]))
+
+    def yardstick(self, rates: Floats) -> Floats:
+        """Give each day's log loss, (g,), of always answering the classes' `rates`, (m,)."""
+        found: Floats = self.baselines + (self.counts @ nats(rates) if len(rates) else 0.0)
+        return found
 
 
-def base_rate(reference: WindowSketch) -> float:
-    """Return the share of ones among the training rows; CannotTellError if none has a label."""
+def base_rates(reference: WindowSketch) -> Floats:
+    """Return the share of each class among the training rows, (m,); (0,) where there are none.
+
+    Raises CannotTellError if no training row has a label, or their answers could not be read.
+    """
+    if fault := reference.outcomes.fault:
+        raise CannotTellError(fault)
     refuse_invalid(reference.outcomes)
-    if not reference.outcomes.bins.total:
+    if not reference.outcomes.total:
         raise CannotTellError(f"none of {reference.rows} training rows has a label")
-    return reference.outcomes.bins.base_rate
+    counts: Floats = DaySums.of(reference.outcomes).counts.sum(axis=0)
+    return counts / reference.outcomes.total
 
 
 def refuse_invalid(said: Outcomes) -> None:
-    """Raise ValueError where a labelled row's probability or label is none."""
-    if said.bins.invalid:
+    """Raise ValueError where a labelled row's answer or label is none."""
+    if said.invalid:
         raise ValueError(
-            f"the probability of {said.bins.invalid} labelled rows is missing or outside 0 to 1"
+            f"the probability of {said.invalid} labelled rows is missing or outside 0 to 1"
         )
     if said.odd is not None:
-        raise ValueError(f"labels must be 0 or 1, found {said.odd:g}")
+        raise ValueError(f"labels must be whole numbers of the model's classes, found {said.odd:g}")
 
 
-def base_losses(rate: float, rows: Floats, ones: Floats) -> Floats:
-    """Return the summed log loss in nats of always answering `rate`, of so many rows and ones."""
-    one, zero = (-log(min(max(said, SMALLEST), 1.0)) for said in (rate, 1 - rate))
-    return ones * one + (rows - ones) * zero
+def tell(rates: Floats) -> str:
+    """Write shares of classes: of two, that of the label 1."""
+    return "/".join(f"{rate:.3f}" for rate in (rates[1:] if len(rates) == 2 else rates))

@@ -4,16 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-PREDICTION = "probability"
 LABEL = "label"
 
 
 class Column(Protocol):
-    """What the schema says about one feature (the policy's columns are such)."""
+    """What the schema says about a feature, or about an output (the policy's columns are such)."""
 
     @property
     def type(self) -> str:
         """One of `string`, `long` and `double`."""
+
+    @property
+    def feature(self) -> bool:
+        """Whether the model is asked with it; if not, it is one of the model's outputs."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a tensor, which is not watched itself: outputs say what there is to see in it."""
 
     @property
     def min(self) -> float | None:

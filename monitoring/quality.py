@@ -5,7 +5,7 @@ Every score and threshold here is a share, 0 to 1. Missing values are counted by
 
 from math import sqrt
 
-from monitoring.measures import PREDICTION, CannotTellError, Measured
+from monitoring.measures import CannotTellError, Measured
 from monitoring.sketches.apache import CATEGORIES
 from monitoring.sketches.window import WindowSketch
 
@@ -59,7 +59,7 @@ def duplicate_row(current: WindowSketch, max_share: float) -> Measured:
     The same id twice is a client's retry, which counts once. In windows whose rows are estimated
     (see `DistinctSketch`), the threshold is the limit and three standard errors of the share.
     """
-    for name in set(current.columns) - {PREDICTION}:
+    for name in set(current.columns) & set(current.features):
         current.column(name)  # rows that differ in what cannot be read would look alike
     asked, different = current.ids.count, current.contents.count
     share = max(0.0, 1 - different / asked)

@@ -15,11 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from monitoring.measures import PREDICTION, Schema
+from monitoring.measures import Schema
 from monitoring.prediction_log.frames import read_items
 from monitoring.prediction_log.reading import newest_event_time, scan_predictions
 from monitoring.prediction_log.segments import list_segments
 from monitoring.prediction_log.writer import LABELS
+from monitoring.problems import PROBLEMS, Kind
 from monitoring.results import Window
 from monitoring.sketches.arrow import hash_ids
 from monitoring.sketches.labels import Labels
@@ -75,24 +76,26 @@ def sketch_window(
     root: Path,
     window: Window,
     schema: Schema,
+    kind: Kind,
     labels: Labels,
     sample_rows: int,
     store: str = "",
 ) -> tuple[WindowSketch, pd.DataFrame]:
     """Sketch the champion's answers in the window, and draw a sample of them.
 
-    The sample has `id`, `event_time`, the features and `probability`, in event-time order.
+    The sample has `id`, `event_time`, the features and the outputs, in event-time order.
     """
-    sketch, sample = WindowSketch.of(schema), RowSample(sample_rows)
-    for batch in _answers(root, window, schema, store):
+    sketch, sample = WindowSketch.of(schema, kind), RowSample(sample_rows)
+    asked = dict.fromkeys([*schema, *PROBLEMS[kind].outputs])
+    for batch in _answers(root, window, list(asked), store):
         ids = hash_ids(batch["id"])
         sketch.add(batch, ids, labels)
         sample.add(batch, ids)
     return sketch, sample.frame()
 
 
-def _answers(root: Path, window: Window, schema: Schema, store: str) -> Iterator[pa.RecordBatch]:
-    columns = ["role", "version", "id", "event_time", *schema, PREDICTION]
+def _answers(root: Path, window: Window, names: list[str], store: str) -> Iterator[pa.RecordBatch]:
+    columns = ["role", "version", "id", "event_time", *names]
     batches = scan_predictions(root, window.model, window.start, window.end, columns, store)
     for batch in _read_ahead(batches):
         champion = pc.equal(batch["role"], "champion")

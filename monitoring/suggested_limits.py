@@ -65,7 +65,7 @@ def suggest(
 
     Args:
         windows: reference and window, with probabilities; of rows that nothing is wrong with.
-        schema: what each feature holds, by name.
+        schema: what each feature, and each output that is watched, holds, by name.
         limits: the policy's present section: its clocks are not measured.
 
     Raises ValueError where no window has a score, or a check could not run, with its reason.
@@ -97,10 +97,9 @@ def render(suggestions: Iterable[Suggestion], default: Mapping[str, float] = LEA
         by_key[each.key].append(each)
     for key, group in by_key.items():
         lines += [f"{key}:", f"  default: {default[key]:g}"]
-        columns = [s for s in group if s.column != "probability" and s.limit != default[key]]
-        lines += [_line("prediction", s, 2) for s in group if s.column == "probability"]
+        columns = [each for each in group if each.limit != default[key]]
         lines += ["  columns:"] if columns else []
-        lines += [_line(s.column, s, 4) for s in columns]
+        lines += [_line(each) for each in columns]
     text = "\n".join(lines) + "\n"
     yaml.safe_load(text)  # what is to be pasted must be readable
     return text
@@ -127,9 +126,9 @@ def _above(result: CheckResult, key: str) -> float:
     return result.score
 
 
-def _line(name: str, found: Suggestion, indent: int) -> str:
+def _line(found: Suggestion) -> str:
     number = "null" if found.limit is None else f"{found.limit:g}"
-    entry, many = f"{' ' * indent}{name}: {number}", f"{found.windows} quiet windows"
+    entry, many = f"    {found.column}: {number}", f"{found.windows} quiet windows"
     if found.limit is None:
         return f"{entry:<30}# cannot be told in each of {many}"
     return f"{entry:<30}# at most {found.highest:.3g} in {many}"

@@ -1,5 +1,6 @@
-"""An ONNX graph and raw rows in, probabilities out; no torch, so a gate need not wait for it."""
+"""An ONNX graph and raw rows in, its outputs out; no torch, so a gate need not wait for it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import onnxruntime as ort
 import pandas as pd
 from onnx import ModelProto
 
-OUTPUT = "probability"
+Outputs = dict[str, np.ndarray]  # by name, each (B, ...)
 
 
 def session(graph: ModelProto | bytes | Path) -> ort.InferenceSession:
@@ -23,27 +24,37 @@ def session(graph: ModelProto | bytes | Path) -> ort.InferenceSession:
     )
 
 
-def predict(
-    asked: ort.InferenceSession | ModelProto | bytes | Path, rows: pd.DataFrame
-) -> np.ndarray:
-    """Ask a graph about raw rows: float32 probabilities (B,).
+def predict(asked: ort.InferenceSession | ModelProto | bytes | Path, rows: pd.DataFrame) -> Outputs:
+    """Ask a graph about B raw rows.
 
-    A missing string is asked as ``""``, unknown to every vocabulary. Raises KeyError naming the
-    features that the rows lack, ValueError for a missing value in a "long" feature.
+    A missing string is asked as ``""``, unknown to every vocabulary; a tensor is a flat array a
+    row. Raises KeyError naming the features that the rows lack, ValueError for a missing value in
+    a "long" feature.
     """
     opened = asked if isinstance(asked, ort.InferenceSession) else session(asked)
-    inputs = {each.name: each.type for each in opened.get_inputs()}
+    inputs = {each.name: each for each in opened.get_inputs()}
     if absent := [name for name in inputs if name not in rows]:
         raise KeyError(f"the rows lack the features {', '.join(absent)}")
-    feed = {name: _tensor(rows[name], kind) for name, kind in inputs.items()}
-    return np.asarray(opened.run([OUTPUT], feed)[0])
+    feed = {name: _tensor(rows[name], each.type, each.shape) for name, each in inputs.items()}
+    names = [each.name for each in opened.get_outputs()]
+    return dict(zip(names, map(np.asarray, opened.run(names, feed)), strict=True))
 
 
-def _tensor(column: "pd.Series[Any]", kind: str) -> np.ndarray:
+def columns(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Give outputs as a frame's columns: of an output (B, ...) a flat array a row."""
+    return {
+        name: list(array.reshape(len(array), -1)) if array.ndim > 1 else array
+        for name, array in outputs.items()
+    }
+
+
+def _tensor(column: "pd.Series[Any]", kind: str, shape: list[Any]) -> np.ndarray:
     if kind == "tensor(string)":
         return column.astype(object).where(column.notna(), "").to_numpy(dtype=object)
     if kind == "tensor(int64)":
         if column.isna().any():
             raise ValueError(f"feature {column.name!r} is a whole number and may not be missing")
         return column.to_numpy(dtype=np.int64)
+    if len(shape) > 1:
+        return np.stack(list(column)).astype(np.float32).reshape(-1, *shape[1:])
     return column.to_numpy(dtype=np.float32, na_value=np.nan)

@@ -20,8 +20,6 @@ from pipelines.steps.ingest import data_registry
 from pipelines.steps.train import NETWORK, holdout, train
 from pipelines.tracking import CHAMPION, ModelVersion, Tracking
 
-COMPARED = ("log_loss", "auc", "brier", "calibration_error")
-
 
 def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str, Any]:
     """Walk from a prediction id to model version, run, dataset version, code and Airflow run.
@@ -83,10 +81,11 @@ def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[st
     rows = data_registry(settings).read(dataset, since.isoformat())
     again = train(rows, model, params, lambda epoch, metrics: None)
     metrics = tracking.get_run(version.run_id).data.metrics
-    before = {name: metrics.get(f"holdout/{name}") for name in COMPARED}
-    after = {name: again.scores[NETWORK][name] for name in COMPARED}
+    after = dict(again.scores[NETWORK])
+    before = {name: metrics.get(f"holdout/{name}") for name in after}
     asked = holdout(rows, model, params)
-    then, now = (asking.predict(g, asked) for g in (tracking.graph(version), again.graph))
+    answers = (asking.predict(g, asked) for g in (tracking.graph(version), again.graph))
+    then, now = (model.problem.read(answer) for answer in answers)
     difference = float(np.abs(then - now).max())
     code = version.tags.get("relay.code_commit", ""), environment.code_commit(settings)
     return {

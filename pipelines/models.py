@@ -3,14 +3,23 @@
 Adding a model is adding a folder ``pipelines/<name>/``; nothing else lists the models.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
+from monitoring.problems import PROBLEMS, Problem
 from pipelines.policy import Policy, PolicyError, read
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.baselines import Baseline
+
 FOLDER = Path(__file__).parent
+LABEL = "label"
 
 
 @dataclass(frozen=True)
@@ -27,13 +36,43 @@ class Model:
 
     @property
     def rows(self) -> ModuleType:
-        """What rows mean: ``label(batch)``, ``label_time(batch)``."""
+        """What rows mean: ``label(batch)``, ``label_time(batch)``; none where nothing is told."""
         return import_module(f"pipelines.{self.name}.rows")
 
     @property
     def network(self) -> ModuleType:
-        """The network and its hyper-parameters."""
+        """The network: ``Hyperparameters``, ``Encoder``, ``build(hyper, encoder, inputs)``.
+
+        ``Encoder`` is a ``pipelines.features.Encoder``. ``build`` makes an ``nn.Module`` for the
+        training rows' inputs, of which it may take statistics. Its ``forward(**inputs)`` gives what
+        ``pipelines.losses`` takes, its ``answer(**inputs)`` the graph's outputs by name: those of
+        the policy's ``problem`` (``monitoring.problems``), and those that ``outputs`` names.
+        """
         return import_module(f"pipelines.{self.name}.network")
+
+    @property
+    def baselines(self) -> "Mapping[str, Baseline]":
+        """What the network must beat: the folder's own ``baselines.py``, or the shared ones."""
+        from pipelines.baselines import BASELINES
+
+        if not (FOLDER / self.name / "baselines.py").exists():
+            return BASELINES
+        own: dict[str, Baseline] = import_module(f"pipelines.{self.name}.baselines").BASELINES
+        return BASELINES | own
+
+    @property
+    def problem(self) -> Problem:
+        """What the answers mean, by the policy's ``problem``."""
+        return PROBLEMS[self.policy.problem]
+
+    def labelled(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """Add the column ``label``, and leave out the rows that have none.
+
+        Where nobody tells a label (``density``) the row itself came true: all have 0.
+        """
+        if not self.problem.labelled:
+            return rows.assign(**{LABEL: 0.0})
+        return rows.assign(**{LABEL: self.rows.label(rows)}).dropna(subset=[LABEL])
 
 
 def names() -> list[str]:

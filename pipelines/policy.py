@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from monitoring.limits import CheckName, MonitorLimits
+from monitoring.problems import PROBLEMS, Kind
 
-BaselineName = Literal["base_rate", "logistic_regression", "gradient_boosting"]
 ColumnType = Literal["string", "long", "double", "time"]
 
 
@@ -27,10 +27,14 @@ class Section(BaseModel):
 
 
 class Column(Section):
-    """What one column of a batch must hold; shares are fractions of the batch's rows."""
+    """What one column of a batch must hold; shares are fractions of the batch's rows.
+
+    One with a ``shape`` holds a tensor a row, of which ``min`` and ``max`` bound each value.
+    """
 
     type: ColumnType
     feature: bool = False
+    shape: tuple[int, ...] = Field(default=(), strict=False)
     min: float | None = None
     max: float | None = None
     max_missing_share: float = Field(default=0.0, ge=0, le=1)
@@ -47,6 +51,8 @@ class Column(Section):
             raise ValueError("a time cannot be a feature: take its hour, weekday, ... as columns")
         if self.feature and self.type == "long" and self.optional:
             raise ValueError("a whole number cannot be missing from a request: make it a double")
+        if self.shape and (self.type != "double" or self.optional):
+            raise ValueError("a tensor is of doubles, and none of its values can be missing")
         return self
 
 
@@ -61,6 +67,27 @@ class Data(Section):
     def features(self) -> dict[str, Column]:
         """The columns that the model is asked with, in the order of its graph's inputs."""
         return {name: column for name, column in self.columns.items() if column.feature}
+
+
+class Output(Section):
+    """One of the graph's outputs that is watched as a feature is, one value a row.
+
+    A number that is a name, such as a class, is a string: values are told apart, not subtracted.
+    """
+
+    type: Literal["string", "long", "double"]
+    min: float | None = None
+    max: float | None = None
+
+    @property
+    def feature(self) -> bool:
+        """False: the model gives it, and is not asked with it."""
+        return False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Empty: tensors are not watched."""
+        return ()
 
 
 class Ingest(Section):
@@ -87,6 +114,7 @@ class Train(Section):
     patience: int = Field(ge=1)
     seed: int
     slices: list[str] = Field(min_length=1)
+    baselines: list[str] = Field(min_length=1)
     network: dict[str, Any]
 
     @model_validator(mode="after")
@@ -117,9 +145,9 @@ class Evaluate(Section):
 class Promote(Section):
     """The gate in front of ``@champion``; log loss in nats, latency in seconds."""
 
-    must_beat: list[BaselineName]
+    must_beat: list[str]
     min_improvement: float
-    max_calibration_error: float = Field(gt=0, le=1)
+    max_calibration_error: float | None = Field(default=None, gt=0, le=1)  # none without labels
     max_slice_regression: float = Field(gt=0)
     max_latency_seconds: float = Field(gt=0)
 
@@ -160,7 +188,9 @@ class Policy(Section):
 
     model: str
     description: str
+    problem: Kind
     data: Data
+    outputs: dict[str, Output]
     ingest: Ingest
     train: Train
     register_: Register = Field(alias="register")
@@ -171,12 +201,34 @@ class Policy(Section):
     monitor: MonitorLimits
     retrain: Retrain
 
+    @property
+    def watched(self) -> dict[str, Column | Output]:
+        """What the monitor looks at: the features, then the outputs that are named."""
+        return {**self.data.features, **self.outputs}
+
     @model_validator(mode="after")
     def _names_are_columns(self) -> Self:
-        self.monitor.refuse_unknown_columns(self.data.features)
+        self.monitor.refuse_unknown_columns(self.watched)
         named = [self.data.id, self.data.event_time, *self.train.slices]
         if absent := [name for name in named if name not in self.data.columns]:
             raise ValueError(f"data.columns lacks {', '.join(absent)}, named elsewhere")
+        if twice := [name for name in self.outputs if name in self.data.features]:
+            raise ValueError(f"outputs names {', '.join(twice)}, which the model is asked with")
+        if absent := [name for name in self.promote.must_beat if name not in self.train.baselines]:
+            raise ValueError(f"train.baselines lacks {', '.join(absent)}, which must be beaten")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_waited_for_where_they_come(self) -> Self:
+        limits = {
+            "promote.max_calibration_error": self.promote.max_calibration_error,
+            "monitor.max_label_lag_days": self.monitor.max_label_lag_days,
+            "monitor.live_score.max_unlabelled_share": self.monitor.live_score.max_unlabelled_share,
+        }
+        labelled = PROBLEMS[self.problem].labelled
+        if wrong := [name for name, limit in limits.items() if (limit is not None) != labelled]:
+            which = "needs" if labelled else "has no labels for"
+            raise ValueError(f"a problem of {self.problem} {which} {', '.join(wrong)}")
         return self
 
 

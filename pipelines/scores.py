@@ -1,20 +1,19 @@
-"""Labels and probabilities in, scores out: how good, how calibrated, where, and how sure.
+"""Labels and answers in, scores out: how good, how calibrated, where, and how sure.
 
-Labels are 0 or 1, probabilities floats in [0, 1], both 1-D of the same length. Nothing here reads
-or writes anything. Lower is better for every score but AUC.
+Labels (n,) and answers ``said`` (n, m) are as ``monitoring.problems`` reads them, by the kind of
+problem. Nothing here reads or writes anything. Log loss is the score of all kinds, lower is better;
+what else there is depends on the kind.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-Floats = NDArray[np.float64]
-
-SMALLEST = 1e-7  # a probability of 0 or 1 in float32 would make one wrong answer infinitely bad
+from monitoring.problems import PROBLEMS, Floats, Kind
 
 
 @dataclass(frozen=True)
@@ -26,86 +25,86 @@ class Interval:
     high: float
 
 
-def score(labels: ArrayLike, probabilities: ArrayLike) -> dict[str, float]:
-    """Compute every score of one set of answers; AUC is NaN where only one class occurs.
+def score(kind: Kind, labels: ArrayLike, said: ArrayLike) -> dict[str, float]:
+    """Compute every score of one set of answers: the log loss, and what the kind has beside it.
 
-    Raises ValueError for no rows, unequal lengths, labels other than 0 and 1, or probabilities
-    outside [0, 1] or NaN.
+    Raises ValueError for no rows, unequal lengths, labels or answers that the kind does not have.
     """
-    y, p = checked(labels, probabilities)
-    return {
-        "log_loss": float(row_log_losses(y, p).mean()),
-        "auc": float(roc_auc_score(y, p)) if 0 < y.mean() < 1 else float("nan"),
-        "brier": float(brier_score_loss(y, p)),
-        "calibration_error": calibration_error(y, p),
-        "base_rate": float(y.mean()),
-        "mean_probability": float(p.mean()),
-    }
+    truth, answers = checked(kind, labels, said)
+    losses = PROBLEMS[kind].losses(answers, truth)
+    return {"log_loss": float(losses.mean())} | _OTHERS[kind](truth, answers)
 
 
-def checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Floats, Floats]:
+def checked(kind: Kind, labels: ArrayLike, said: ArrayLike) -> tuple[Floats, Floats]:
     """Return both as float64 arrays, or raise ValueError saying which is unusable and why."""
-    y, p = np.asarray(labels, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
-    if len(y) != len(p) or len(y) == 0:
-        raise ValueError(f"{len(y)} labels and {len(p)} probabilities: need as many, at least one")
-    if not np.isin(y, (0.0, 1.0)).all():
-        raise ValueError("labels must be 0 or 1: drop the rows without a label first")
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError("probabilities must lie in [0, 1] and not be NaN")
-    return y, p
+    truth, answers = np.asarray(labels, dtype=np.float64), np.asarray(said, dtype=np.float64)
+    if len(truth) != len(answers) or len(truth) == 0:
+        raise ValueError(f"{len(truth)} labels and {len(answers)} answers: need as many, and some")
+    problem = PROBLEMS[kind]
+    if problem.labelled and not np.isin(truth, np.arange(answers.shape[1])).all():
+        raise ValueError(
+            f"labels must be 0 to {answers.shape[1] - 1}: drop the rows without a label first"
+        )
+    if not problem.valid(answers).all():
+        raise ValueError("probabilities must lie in [0, 1] and losses be finite, none be NaN")
+    return truth, answers
 
 
-def row_log_losses(labels: ArrayLike, probabilities: ArrayLike) -> Floats:
-    """Compute each row's log loss, in nats; probabilities are kept 1e-7 away from 0 and 1."""
-    y, p = checked(labels, probabilities)
-    p = p.clip(SMALLEST, 1 - SMALLEST)
-    return np.asarray(-(y * np.log(p) + (1 - y) * np.log1p(-p)))
+def calibration_pairs(kind: Kind, labels: ArrayLike, said: ArrayLike) -> tuple[Floats, Floats]:
+    """Give what calibration compares: the probability that was said, and 1 where it came true.
+
+    Of two classes the probability of the label 1; of more that of the class which has most, its
+    confidence (Guo et al. 2017, arXiv:1706.04599). Raises ValueError where there are none.
+    """
+    truth, answers = checked(kind, labels, said)
+    if not PROBLEMS[kind].labelled:
+        raise ValueError(f"a {kind} says no probability of anything that could come true")
+    if answers.shape[1] == 2:
+        return answers[:, 1], truth
+    return answers.max(axis=1), (answers.argmax(axis=1) == truth).astype(np.float64)
 
 
-def calibration_curve(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> pd.DataFrame:
+def calibration_curve(probability: Floats, came: Floats, bins: int = 10) -> pd.DataFrame:
     """Compare what was said with what came: a row for each non-empty bin of equal width.
 
     Columns ``said`` (mean probability), ``came`` (share of ones), ``rows``.
     """
-    y, p = checked(labels, probabilities)
-    place = np.minimum((p * bins).astype(int), bins - 1)
-    table = pd.DataFrame({"said": p, "came": y, "rows": 1}).groupby(place)
+    place = np.minimum((probability * bins).astype(int), bins - 1)
+    table = pd.DataFrame({"said": probability, "came": came, "rows": 1}).groupby(place)
     return table.agg({"said": "mean", "came": "mean", "rows": "sum"}).reset_index(drop=True)
 
 
-def calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> float:
+def calibration_error(probability: Floats, came: Floats, bins: int = 10) -> float:
     """Compute the expected calibration error: the curve's mean distance, weighted by rows.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, eq. 3.
     """
-    curve = calibration_curve(labels, probabilities, bins)
+    curve = calibration_curve(probability, came, bins)
     return float(np.average((curve["said"] - curve["came"]).abs(), weights=curve["rows"]))
 
 
 def score_by_slice(
-    rows: pd.DataFrame, labels: ArrayLike, probabilities: ArrayLike, slices: Sequence[str]
+    kind: Kind, rows: pd.DataFrame, labels: ArrayLike, said: ArrayLike, slices: Sequence[str]
 ) -> pd.DataFrame:
     """Score each value of each slice column apart: ``column``, ``value``, ``rows``, the scores.
 
     A missing value is a slice as well, named ``""``.
     """
-    y, p = checked(labels, probabilities)
+    truth, answers = checked(kind, labels, said)
     table = []
     for column in slices:
         values = rows[column].reset_index(drop=True)
-        for value in sorted(values.dropna().unique()):
-            at = (values == value).to_numpy()
-            table.append(_slice(column, str(value), y[at], p[at]))
-        if (at := values.isna().to_numpy()).any():
-            table.append(_slice(column, "", y[at], p[at]))
+        groups = [(str(value), (values == value)) for value in sorted(values.dropna().unique())]
+        groups += [("", values.isna())] if values.isna().any() else []
+        for value, inside in groups:
+            at = inside.to_numpy()
+            scores = score(kind, truth[at], answers[at])
+            table.append({"column": column, "value": value, "rows": int(at.sum()), **scores})
     return pd.DataFrame(table)
 
 
-def _slice(column: str, value: str, y: Floats, p: Floats) -> dict[str, str | float]:
-    return {"column": column, "value": value, "rows": len(y), **score(y, p)}
-
-
 def compare(
+    kind: Kind,
     labels: ArrayLike,
     candidate: ArrayLike,
     baseline: ArrayLike,
@@ -123,7 +122,9 @@ def compare(
     percentile one (Efron and Tibshirani 1993, chapter 13). ``blocks`` names each row's block.
     Raises ValueError with fewer than two blocks: nothing can be said about the spread.
     """
-    difference = row_log_losses(labels, candidate) - row_log_losses(labels, baseline)
+    truth, ours = checked(kind, labels, candidate)
+    _, theirs = checked(kind, labels, baseline)
+    difference = PROBLEMS[kind].losses(ours, truth) - PROBLEMS[kind].losses(theirs, truth)
     sums = pd.Series(difference).groupby(np.asarray(blocks)).agg(["sum", "size"]).to_numpy()
     if len(sums) < 2:
         raise ValueError("a block bootstrap needs rows of at least two blocks (days)")
@@ -132,3 +133,35 @@ def compare(
     tail = (1 - confidence) / 2
     low, high = np.quantile(totals[:, 0] / totals[:, 1], [tail, 1 - tail])
     return Interval(mean=float(difference.mean()), low=float(low), high=float(high))
+
+
+def _binary(truth: Floats, said: Floats) -> dict[str, float]:
+    """AUC is NaN where only one class occurs."""
+    one = said[:, 1]
+    return {
+        "auc": float(roc_auc_score(truth, one)) if 0 < truth.mean() < 1 else float("nan"),
+        "brier": float(brier_score_loss(truth, one)),
+        "calibration_error": calibration_error(one, truth),
+        "base_rate": float(truth.mean()),
+        "mean_probability": float(one.mean()),
+    }
+
+
+def _classes(truth: Floats, said: Floats) -> dict[str, float]:
+    confidence, right = calibration_pairs("classes", truth, said)
+    return {
+        "accuracy": float(right.mean()),
+        "calibration_error": calibration_error(confidence, right),
+        "mean_confidence": float(confidence.mean()),
+    }
+
+
+def _density(truth: Floats, said: Floats) -> dict[str, float]:
+    return {"perplexity": float(np.exp(said[:, 0].mean()))}
+
+
+_OTHERS: Mapping[Kind, Callable[[Floats, Floats], dict[str, float]]] = {
+    "binary": _binary,
+    "classes": _classes,
+    "density": _density,
+}

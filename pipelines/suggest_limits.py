@@ -15,11 +15,10 @@ from monitoring.results import read_run
 from monitoring.sketches import Labels, WindowSketch, hash_ids, sketch_training
 from pipelines import asking
 from pipelines.exits import NothingToDo, Refused
-from pipelines.models import Model
+from pipelines.models import LABEL, Model
 from pipelines.settings import Settings
 from pipelines.splits import days_before_newest
 from pipelines.steps.ingest import data_registry
-from pipelines.steps.train import LABEL, PROBABILITY
 from pipelines.tracking import CHAMPION, Tracking
 
 APART = 3  # days: no divisor of a week, so that windows end on all of its days
@@ -50,15 +49,11 @@ def suggest_limits(
     data = registry.read(version)
     history = days_before_newest(data[model.policy.data.event_time])
     data = data[history < model.policy.train.history_days].reset_index(drop=True)
-    data = data.assign(
-        **{
-            LABEL: model.rows.label(data),
-            PROBABILITY: asking.predict(tracking.graph(champion), data),
-        }
-    )
+    answers = asking.columns(asking.predict(tracking.graph(champion), data))
+    data = data.assign(**answers, **{LABEL: model.labelled(data)[LABEL]})
     count = rows or newest_rows(model, settings)
     windows = quiet_windows(data, model, count)
-    schema, limits = model.policy.data.features, model.policy.monitor
+    schema, limits = model.policy.watched, model.policy.monitor
     try:
         found = suggested_limits.suggest(windows, schema, limits)
     except ValueError as error:
@@ -105,14 +100,14 @@ def quiet_windows(
 
 
 def _sketch_reference(rows: pd.DataFrame, model: Model) -> WindowSketch:
-    features = model.policy.data.features
-    return sketch_training(rows[[*features, LABEL, PROBABILITY]], features)
+    return sketch_training(rows, model.policy.watched, model.policy.problem)
 
 
 def _sketch_window(rows: pd.DataFrame, model: Model) -> WindowSketch:
-    data = model.policy.data
-    answers = rows[[*data.features, PROBABILITY]].assign(event_time=rows[data.event_time])
-    sketch = WindowSketch.of(data.features)
+    data, watched = model.policy.data, model.policy.watched
+    names = dict.fromkeys([*watched, *model.problem.outputs])
+    answers = rows[list(names)].assign(event_time=rows[data.event_time])
+    sketch = WindowSketch.of(watched, model.policy.problem)
     ids = hash_ids([str(each) for each in rows[data.id]])
     sketch.add(pa.RecordBatch.from_pandas(answers, preserve_index=False), ids, Labels([]))
     return sketch

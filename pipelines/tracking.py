@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pipelines.datasets import DatasetVersion
+    from pipelines.policy import Column
 
 KIND = ("mlflow.experimentKind", "custom_model_development")  # the UI opens as for training
 CHAMPION, CHALLENGER = "champion", "challenger"
-SIGNATURE_TYPES = {"string": "string", "long": "long", "double": "double"}
 
 
 class TrackingError(Unavailable):
@@ -172,31 +172,23 @@ class Tracking:
         mlflow.log_input(dataset, context=context, tags=tags)
 
     def log_model(
-        self,
-        graph: "onnx.ModelProto",
-        columns: Mapping[str, tuple[str, bool]],
-        rows: "pd.DataFrame",
+        self, graph: "onnx.ModelProto", features: "Mapping[str, Column]", rows: "pd.DataFrame"
     ) -> None:
         """Log the ONNX graph with its signature and an input example.
 
         Args:
-            graph: takes raw features by name, gives ``probability``.
-            columns: feature name to (type, required), in the order of the graph's inputs.
+            graph: takes raw features by name.
+            features: the policy's, in the order of the graph's inputs.
             rows: the input example, a few rows of raw features.
 
         """
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
+        from pipelines.signature import example, signature
 
-        inputs = Schema(
-            [ColSpec(SIGNATURE_TYPES[t], name, required=r) for name, (t, r) in columns.items()]
-        )
-        outputs = Schema([ColSpec("float", "probability")])
         mlflow.onnx.log_model(
             graph,
             name="model",
-            signature=ModelSignature(inputs, outputs),
-            input_example=rows,
+            signature=signature(graph, features),
+            input_example=example(features, rows),
             save_as_external_data=False,  # one file: a graph is what its bytes are
             onnx_execution_providers=["CPUExecutionProvider"],
             pip_requirements=["onnxruntime", "numpy", "pandas"],  # guessing them loads the model

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.features import Inputs
+from pipelines.losses import Loss
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 OnStep = Callable[[], None]
@@ -35,19 +36,19 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Examples:
-    """Inputs of B rows and their labels (B,) float32, 0 or 1."""
+    """Inputs of B rows by name, each (B, ...), and their labels (B,) float32."""
 
     inputs: Inputs
     labels: Tensor
 
     def at(self, rows: Tensor) -> "Examples":
         """Select rows by index."""
-        inputs = Inputs(self.inputs.categories[rows], self.inputs.numbers[rows])
+        inputs = {name: tensor[rows] for name, tensor in self.inputs.items()}
         return Examples(inputs, self.labels[rows])
 
     def to(self, device: torch.device) -> "Examples":
         """Copy to a device."""
-        inputs = Inputs(self.inputs.categories.to(device), self.inputs.numbers.to(device))
+        inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
         return Examples(inputs, self.labels.to(device))
 
 
@@ -65,12 +66,14 @@ def fit(
     train: Examples,
     validation: Examples,
     schedule: Schedule,
+    loss: Loss,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep = lambda: None,
 ) -> Fit:
     """Train what ``build`` makes until the validation log loss stops falling.
 
-    ``build`` is called after seeding, so initial weights follow the seed as well. ``on_epoch`` gets
+    ``build`` is called after seeding, so initial weights follow the seed as well; ``loss`` is that
+    of the kind of problem (``pipelines.losses``). ``on_epoch`` gets
     the epoch, from 1, and its metrics while training runs: ``train_log_loss``,
     ``validation_log_loss``, ``learning_rate`` at its first step and ``gradient_norm`` at its last;
     ``on_step`` is called after each step of the optimizer.
@@ -93,10 +96,10 @@ def fit(
         for epoch in range(1, schedule.epochs + 1):
             shuffled = torch.randperm(len(train.labels), generator=order).to(device)
             batches = torch.split(shuffled, schedule.batch_size)
-            metrics = _learn(network, train, batches, optimizer, decay, on_step)
+            metrics = _learn(network, train, batches, loss, optimizer, decay, on_step)
             network.eval()
             with torch.no_grad():
-                score = log_loss(network, validation).item()
+                score = log_loss(network, validation, loss).item()
             if not np.isfinite(metrics["train_log_loss"] + score):
                 raise FloatingPointError(
                     f"the loss is not a number in epoch {epoch}: lower train.learning_rate"
@@ -118,6 +121,7 @@ def _learn(
     network: nn.Module,
     train: Examples,
     batches: Sequence[Tensor],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
     decay: torch.optim.lr_scheduler.LRScheduler,
     on_step: OnStep,
@@ -127,12 +131,12 @@ def _learn(
     learning_rate = float(optimizer.param_groups[0]["lr"])
     total = 0.0
     for rows in batches:
-        loss = log_loss(network, train.at(rows))
+        mean = log_loss(network, train.at(rows), loss)
         optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(mean)
         optimizer.step()
         decay.step()
-        total += loss.item() * len(rows)
+        total += mean.item() * len(rows)
         on_step()
     gradients = [each.grad for each in network.parameters() if each.grad is not None]
     return {
@@ -142,17 +146,9 @@ def _learn(
     }
 
 
-def log_loss(network: nn.Module, examples: Examples) -> Tensor:
-    """Mean log loss of a network's logits, a scalar tensor."""
-    logits = network(examples.inputs.categories, examples.inputs.numbers)
-    return nn.functional.binary_cross_entropy_with_logits(logits, examples.labels)
-
-
-def probabilities(network: nn.Module, inputs: Inputs) -> np.ndarray:
-    """Ask a network on the CPU: float32 probabilities (B,)."""
-    with torch.no_grad():
-        logits = network(inputs.categories, inputs.numbers)
-    return torch.sigmoid(logits).numpy()
+def log_loss(network: nn.Module, examples: Examples, loss: Loss) -> Tensor:
+    """Mean log loss of what a network makes of its inputs, in nats, a scalar tensor."""
+    return loss(network(**examples.inputs), examples.labels)
 
 
 def pick_device() -> torch.device:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from monitoring.limits import MonitorLimits
 from monitoring.measures import Schema
+from monitoring.problems import Kind
 from monitoring.results import Window
 from monitoring.sketches import Labels, WindowSketch, hash_ids
 
@@ -19,6 +20,8 @@ class Feature:
     type: str
     min: float | None = None
     max: float | None = None
+    feature: bool = True
+    shape: tuple[int, ...] = ()
 
 
 SCHEMA: Schema = {
@@ -26,6 +29,7 @@ SCHEMA: Schema = {
     "hour": Feature("long", 0, 23),
     "temp": Feature("double", -20, 120),
     "seats": Feature("double", 1, 600),
+    "probability": Feature("double", 0, 1, feature=False),
 }
 START, END = datetime(2013, 3, 1, tzinfo=UTC), datetime(2013, 3, 15, tzinfo=UTC)
 WINDOW = Window(model="flights", version="3", start=START, end=END)
@@ -42,8 +46,8 @@ SECTION: dict[str, Any] = {
     "max_missing_increase": {"default": 0.04},
     "max_new_category_share": {"default": 0.03},
     "max_stuck_increase": {"default": 0.3},
-    "drift": {"default": 0.2, "prediction": 0.5},
-    "max_jump": {"default": 1.0},
+    "drift": {"default": 0.2, "columns": {"probability": 0.5}},
+    "max_jump": {"default": 1.0, "columns": {"probability": None}},
     "live_score": {
         "metric": "log_loss",
         "max_ratio_to_base_rate": 1.0,
@@ -81,11 +85,12 @@ def sketch(
     labels: pd.DataFrame | None = None,
     schema: Schema = SCHEMA,
     batch: int = 700,
+    kind: Kind = "binary",
 ) -> WindowSketch:
     """Sketch answers, in batches; their labels are the frame's own where none are given."""
     labels = frame if labels is None else labels
     given = [(list(labels["id"]), list(labels["label"]))] if "label" in labels else []
-    truth, found = Labels(given), WindowSketch.of(schema)
+    truth, found = Labels(given), WindowSketch.of(schema, kind)
     for rows in pa.Table.from_pandas(frame, preserve_index=False).to_batches(batch):
         found.add(rows, hash_ids(rows["id"]), truth)
     return found

@@ -40,6 +40,24 @@ def read_texts(column: pa.Array) -> pa.DictionaryArray:
     return plain if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
 
 
+def is_tensor(kind: pa.DataType) -> bool:
+    """Say whether a column holds a list a row."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def read_tensor(column: pa.Array) -> Floats:
+    """Give a column of (nested) lists as (n, m) float64, each row's values flat."""
+    flat = column
+    while is_tensor(flat.type):
+        if flat.null_count:
+            raise UnreadableColumnError("a row has no value where a tensor is expected")
+        flat = flat.flatten()
+    values = read_numbers(flat)
+    if len(values) % len(column):
+        raise UnreadableColumnError("not every row's tensor has the same size")
+    return values.reshape(len(column), -1)
+
+
 def read_micros(column: pa.Array) -> npt.NDArray[np.int64]:
     """Give times (n,) as microseconds since 1970 UTC; none may be missing."""
     micros = pc.cast(pc.cast(column, pa.timestamp("us", "UTC"), safe=False), pa.int64())

@@ -15,7 +15,7 @@ from monitoring.sketches.apache import Frequencies, Quantiles
 from monitoring.sketches.distinct import DistinctSketch
 from monitoring.sketches.window import WindowSketch
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"relay-sketch"
 _HEADER = struct.Struct("<12sHI")
 _DTYPES = ("<f8", "<u8")

@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from monitoring.problems import nats
 from monitoring.sketches.apache import Floats
 
 BINS = 1000  # of equal width, from 0 to 1; the last one has the 1
-SMALLEST = 1e-7  # a float32 probability of exactly 0 or 1 is taken as this far from it
 
 
 def _zeros() -> Floats:
@@ -35,11 +35,6 @@ class ProbabilityBins(msgspec.Struct):
         """Rows in all bins."""
         return int(self.rows.sum())
 
-    @property
-    def base_rate(self) -> float:
-        """Share of ones among the rows; NaN without rows."""
-        return float(self.ones.sum() / self.rows.sum()) if self.total else float("nan")
-
     def add(self, probability: Floats, truth: Floats | None = None) -> None:
         """Take probabilities (n,) and, where all of them are known, labels (n,) of 0 and 1."""
         valid = (probability >= 0) & (probability <= 1)
@@ -50,8 +45,8 @@ class ProbabilityBins(msgspec.Struct):
         at = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
         self.rows += np.bincount(at, minlength=BINS)
         self.probability += _sum(at, probability)
-        self.loss_if_one += _sum(at, log_loss(probability))
-        self.loss_if_zero += _sum(at, log_loss(1 - probability))
+        self.loss_if_one += _sum(at, nats(probability))
+        self.loss_if_zero += _sum(at, nats(1 - probability))
         if truth is not None:
             self.ones += _sum(at, truth)
 
@@ -60,12 +55,6 @@ class ProbabilityBins(msgspec.Struct):
         for name in ("rows", "probability", "loss_if_one", "loss_if_zero", "ones"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.invalid += other.invalid
-
-
-def log_loss(said: Floats) -> Floats:
-    """Return the log loss in nats, (n,), where so much probability was given to what came true."""
-    losses: Floats = -np.log(np.clip(said, SMALLEST, 1.0))
-    return losses
 
 
 def _sum(at: npt.NDArray[np.int64], values: Floats) -> Floats:

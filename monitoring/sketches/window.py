@@ -1,20 +1,25 @@
 """Rows of predictions in, all that the checks ask of them out, in memory that does not grow."""
 
 from math import inf
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from monitoring.measures import LABEL, PREDICTION, CannotTellError, Column, Schema
+from monitoring.measures import LABEL, CannotTellError, Column, Schema
+from monitoring.problems import PROBLEMS, Floats, Kind, Problem
 from monitoring.sketches.arrow import (
     Hashes,
     Readable,
     UnreadableColumnError,
     hash_rows,
+    is_tensor,
     read_micros,
     read_numbers,
+    read_tensor,
     read_texts,
 )
 from monitoring.sketches.categories import CategorySketch
@@ -31,13 +36,16 @@ ColumnSketch = NumberSketch | CategorySketch
 class WindowSketch(msgspec.Struct):
     """What one version's rows held: a window of its answers, or the rows that it was trained on.
 
-    `columns` has the features and the prediction, `answers` the predicted probabilities of all
-    rows and `outcomes` those of the labelled ones, each id once. `contents` counts the different
-    rows (event time and features) and `ids` the different ids. `rows` and `labelled` count rows as
-    logged, an id that comes again each time. `newest` is the newest event time, in microseconds
-    since 1970.
+    `columns` has the features and the watched outputs, tensors left out, `features` names those
+    that rows are told apart by. `answers` has the predicted probabilities of all rows, where there
+    are two classes, and `outcomes` what the answers were worth, each id once. `contents` counts the
+    different rows (event time and features) and `ids` the different ids. `rows` and `labelled`
+    count rows as logged, an id that comes again each time. `newest` is the newest event time, in
+    microseconds since 1970.
     """
 
+    kind: Kind
+    features: list[str]
     columns: dict[str, ColumnSketch]
     answers: ProbabilityBins = msgspec.field(default_factory=ProbabilityBins)
     outcomes: Outcomes = msgspec.field(default_factory=Outcomes)
@@ -48,10 +56,16 @@ class WindowSketch(msgspec.Struct):
     newest: int | None = None
 
     @classmethod
-    def of(cls, schema: Schema) -> "WindowSketch":
-        """Begin an empty one of a model's features."""
-        columns = {name: _sketch_of(column) for name, column in schema.items()}
-        return cls({**columns, PREDICTION: NumberSketch()})
+    def of(cls, schema: Schema, kind: Kind) -> "WindowSketch":
+        """Begin an empty one of a model's features and watched outputs."""
+        features = [name for name, column in schema.items() if column.feature]
+        watched = {name: _sketch_of(each) for name, each in schema.items() if not each.shape}
+        return cls(kind, features, watched)
+
+    @property
+    def problem(self) -> Problem:
+        """What the answers mean."""
+        return PROBLEMS[self.kind]
 
     def column(self, name: str) -> ColumnSketch:
         """Give a column's sketch; CannotTellError if there is none, or it could not be read."""
@@ -81,12 +95,13 @@ class WindowSketch(msgspec.Struct):
         raise CannotTellError(f"{name} is a number and no text")
 
     def add(self, batch: pa.RecordBatch, ids: Hashes, labels: Labels | None = None) -> None:
-        """Take answers: the columns `event_time`, the features and `probability`.
+        """Take answers: the columns `event_time`, the features and the outputs.
 
         Args:
             batch: n rows; a column that cannot be read is unknown from then on, with the reason.
             ids: the hashes of their ids, (n,) (`arrow.hash_ids`).
-            labels: what came true; each id is met once in a window.
+            labels: what came true; each id is met once in a window. None need be known of a
+                density, whose rows came true themselves.
 
         """
         micros = read_micros(batch["event_time"])
@@ -96,27 +111,25 @@ class WindowSketch(msgspec.Struct):
         newest = int(micros.max())
         self.newest = newest if self.newest is None else max(self.newest, newest)
         self.ids.add(ids)
-        told = [column for name, column in read.items() if name != PREDICTION]
-        self.contents.add(hash_rows([micros, *told]))
-        truth, first = labels.find(ids) if labels else (np.full(len(ids), np.nan), ids != ids)
+        self.contents.add(hash_rows([micros, *self._told(batch, read)]))
+        truth, first = np.zeros(len(ids)), np.ones(len(ids), bool)
+        if self.problem.labelled:
+            truth, first = labels.find(ids) if labels else (np.full(len(ids), np.nan), ids != ids)
         self.labelled += int((~np.isnan(truth)).sum())
-        said = read.get(PREDICTION)
-        if isinstance(said, np.ndarray):
-            self.outcomes.add(micros[first], said[first], truth[first])
+        self._add_outcomes(batch, micros, truth, first)
 
     def add_training(self, rows: pd.DataFrame) -> None:
-        """Take training rows: the features, `probability` and `label` (NaN: none)."""
+        """Take training rows: the features, the outputs and `label` (NaN: none)."""
         batch = pa.RecordBatch.from_pandas(rows, preserve_index=False)
-        read = self._add_columns(batch)
-        said, truth = read.get(PREDICTION), rows[LABEL].to_numpy("float64")
+        self._add_columns(batch)
+        truth = rows[LABEL].to_numpy("float64")
         known = ~np.isnan(truth)
         self.labelled += int(known.sum())
-        if isinstance(said, np.ndarray):
-            self.outcomes.add(np.zeros(known.sum(), np.int64), said[known], truth[known])
+        self._add_outcomes(batch, np.zeros(len(rows), np.int64), truth, known)
 
     def merge(self, other: "WindowSketch") -> None:
         """Take what another one of the same features has seen, of other rows."""
-        if list(self.columns) != list(other.columns):
+        if (self.kind, list(self.columns)) != (other.kind, list(other.columns)):
             raise ValueError(
                 f"a sketch of {', '.join(self.columns)} and one of {', '.join(other.columns)} "
                 "have different columns: they do not merge"
@@ -149,17 +162,46 @@ class WindowSketch(msgspec.Struct):
             except UnreadableColumnError as error:
                 sketch.rows += len(batch)
                 sketch.fault = str(error)
-        said = read.get(PREDICTION)
-        if isinstance(said, np.ndarray):
-            self.answers.add(said)
         return read
 
+    def _told(self, batch: pa.RecordBatch, read: dict[str, Readable]) -> list[Readable]:
+        """Give what tells rows apart: the features that could be read, a tensor by its values."""
+        told = [read[name] for name in self.features if name in read]
+        for name in self.features:
+            if name in batch.schema.names and is_tensor(batch[name].type):
+                told += list(read_tensor(batch[name]).T)
+        return told
 
-def sketch_training(rows: pd.DataFrame, schema: Schema) -> WindowSketch:
-    """Sketch training rows: the features, `probability` and `label`."""
-    sketch = WindowSketch.of(schema)
+    def _add_outcomes(
+        self, batch: pa.RecordBatch, micros: npt.NDArray[np.int64], truth: Floats, at: Any
+    ) -> None:
+        """Score the rows `at`, (n,) of bool, which have a truth."""
+        try:
+            given = {name: _read_output(batch, name) for name in self.problem.outputs}
+        except UnreadableColumnError as error:
+            self.outcomes.fault = str(error)
+            return
+        said = self.problem.read(given)
+        if self.problem.estimable:
+            self.answers.add(said[:, 1])
+        self.outcomes.add(self.problem, micros[at], said[at], truth[at])
+
+
+def sketch_training(rows: pd.DataFrame, schema: Schema, kind: Kind) -> WindowSketch:
+    """Sketch training rows: the features, the outputs and `label`."""
+    sketch = WindowSketch.of(schema, kind)
     sketch.add_training(rows)
     return sketch
+
+
+def _read_output(batch: pa.RecordBatch, name: str) -> Floats:
+    if name not in batch.schema.names:
+        raise UnreadableColumnError(f"no output {name!r} in what is to be compared")
+    column = batch[name]
+    try:
+        return read_tensor(column) if is_tensor(column.type) else read_numbers(column)
+    except UnreadableColumnError as error:
+        raise UnreadableColumnError(f"{name}: {error}") from error
 
 
 def _sketch_of(column: Column) -> ColumnSketch:

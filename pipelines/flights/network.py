@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pipelines.features import Inputs, TableEncoder
+
+Encoder = TableEncoder
+
 
 @dataclass(frozen=True)
 class Hyperparameters:
@@ -60,3 +64,12 @@ class Network(nn.Module):
         x = torch.cat([*embedded, filled, missing.float()], dim=1)  # (B, C * E + 2 * N)
         logits: Tensor = self.dense(x)  # (B, 1)
         return logits.squeeze(1)  # (B,)
+
+    def answer(self, categories: Tensor, numbers: Tensor) -> dict[str, Tensor]:
+        """Give the graph's output: ``probability`` (B,) of being late."""
+        return {"probability": torch.sigmoid(self(categories, numbers))}
+
+
+def build(hyper: Hyperparameters, encoder: TableEncoder, inputs: Inputs) -> Network:
+    """Make the network for the training rows' inputs."""
+    return Network(hyper, encoder.sizes, inputs["numbers"])

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from monitoring.live_score import base_rates
+from monitoring.problems import Floats
+from monitoring.sketches import from_bytes
 from pipelines import asking, scores
 from pipelines.datasets import RegistryError
-from pipelines.models import Model
+from pipelines.models import LABEL, Model
 from pipelines.policy import Policy
 from pipelines.settings import Settings
 from pipelines.splits import days_before_newest
 from pipelines.steps.ingest import data_registry
-from pipelines.steps.train import LABEL, NETWORK
-from pipelines.tracking import CHAMPION, Tracking
+from pipelines.steps.train import NETWORK, REFERENCE_SKETCH
+from pipelines.tracking import CHAMPION, ModelVersion, Tracking, TrackingError
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +32,8 @@ TIMED_CALLS = 200
 
 def compare(
     holdout: pd.DataFrame,
-    challenger: np.ndarray,
-    rival: np.ndarray,
+    challenger: Floats,
+    rival: Floats,
     policy: Policy,
     by_slice: bool,
 ) -> dict[str, Any]:
@@ -38,14 +41,15 @@ def compare(
 
     Args:
         holdout: the rows with their ``label``.
-        challenger: probabilities (B,).
-        rival: probabilities (B,) of the champion, or of the base rate.
+        challenger: what it said (B, m), as ``monitoring.problems`` reads it.
+        rival: the same of the champion, or of the base rate.
         policy: bootstrap, slices and the time column.
         by_slice: whether to look for the slice that loses most.
 
     """
-    limits, labels = policy.evaluate, holdout[LABEL]
+    limits, labels, kind = policy.evaluate, holdout[LABEL], policy.problem
     difference = scores.compare(
+        kind,
         labels,
         challenger,
         rival,
@@ -56,7 +60,7 @@ def compare(
     worst = None
     if by_slice:
         ours, theirs = (
-            scores.score_by_slice(holdout, labels, said, policy.train.slices)
+            scores.score_by_slice(kind, holdout, labels, said, policy.train.slices)
             for said in (challenger, rival)
         )
         slices = ours[["column", "value", "rows"]].rename(columns={"column": "slice"})
@@ -66,8 +70,8 @@ def compare(
             worst = slices.nlargest(1, "difference").to_dict("records")[0]
     return {
         "rows": len(holdout),
-        "challenger": scores.score(labels, challenger),
-        "rival": scores.score(labels, rival),
+        "challenger": scores.score(kind, labels, challenger),
+        "rival": scores.score(kind, labels, rival),
         "difference": asdict(difference),
         "worst_slice": worst,
     }
@@ -85,16 +89,17 @@ def evaluate(model: Model, settings: Settings, tracking: Tracking, number: int) 
         champion = tracking.version(model.name, int(before)) if before else None
     tag, holdout = newest_labelled(model, settings)
     metrics = tracking.get_run(version.run_id).data.metrics
-    ask = asking.session(tracking.graph(version))
+    ask, problem = asking.session(tracking.graph(version)), model.problem
+    ours = problem.read(asking.predict(ask, holdout))
     if champion:
-        theirs = asking.predict(tracking.graph(champion), holdout)
+        theirs = problem.read(asking.predict(tracking.graph(champion), holdout))
     else:
-        theirs = np.full(len(holdout), metrics["training_base_rate"])
+        theirs = problem.yardstick(ours, _rates(version, tracking))
     evaluation = {
         "version": number,
         "champion_version": champion.version if champion else None,
         "dataset": tag,
-        **compare(holdout, asking.predict(ask, holdout), theirs, model.policy, bool(champion)),
+        **compare(holdout, ours, theirs, model.policy, bool(champion)),
         "own_split": own_split(metrics),
         "latency_seconds": median_latency(partial(asking.predict, ask, holdout.head(1))),
     }
@@ -113,8 +118,16 @@ def newest_labelled(model: Model, settings: Settings) -> tuple[str, pd.DataFrame
         raise RegistryError(f"there is no dataset {model.name!r} in {settings.data_registry}")
     since = pd.Timestamp(dataset.span[1]) - pd.Timedelta(days=days + 1)
     rows = registry.read(dataset, since.isoformat())
-    rows = rows.assign(**{LABEL: model.rows.label(rows)}).dropna(subset=[LABEL])
+    rows = model.labelled(rows)
     return dataset.tag, rows[days_before_newest(rows[model.policy.data.event_time]) < days]
+
+
+def _rates(version: ModelVersion, tracking: Tracking) -> Floats:
+    """Return the shares of the classes among a version's training rows, (m,)."""
+    content = tracking.fetch_bytes(version.run_id, REFERENCE_SKETCH)
+    if content is None:
+        raise TrackingError(f"run {version.run_id} has no artifact {REFERENCE_SKETCH!r}")
+    return base_rates(from_bytes(content))
 
 
 def own_split(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -136,8 +149,7 @@ def _found(evaluation: dict[str, Any], rival: str) -> dict[str, str]:
         if name != NETWORK
     ]
     return {
-        "log_loss": f"{scores['log_loss']:.4f}",
-        "auc": f"{scores['auc']:.4f}",
+        **{name: f"{value:.4f}" for name, value in scores.items()},
         "rival": rival,
         "rival_log_loss": f"{evaluation['rival']['log_loss']:.4f}",
         "difference": f"{gain['mean']:+.4f} ({gain['low']:+.4f} to {gain['high']:+.4f})",

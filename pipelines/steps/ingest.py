@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipelines import batches
@@ -126,6 +127,8 @@ def _out_of_range(values: "pd.Series", column: Column, limit: float) -> list[str
     high = float("inf") if column.max is None else column.max
     if column.type not in {"long", "double"}:
         return []
+    if column.shape:
+        values = pd.Series(np.concatenate(values.dropna().to_list()), name=values.name)
     outside = values[values.notna() & ~values.between(low, high)]
     share = len(outside) / len(values)
     if share <= limit:

@@ -38,14 +38,14 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
 
     """
     _tidy(model, settings)
-    root, store = settings.prediction_log, settings.prediction_log_store
-    schema, limits = model.policy.data.features, model.policy.monitor
+    root, store, policy = settings.prediction_log, settings.prediction_log_store, model.policy
+    schema, kind, limits = policy.watched, policy.problem, policy.monitor
     try:
         window = newest_window(root, model.name, limits.window_days, store)
     except NobodyAskedError as error:
         raise NothingToDo(str(error)) from error
     labels = read_labels(root, model.name)
-    current, sample = sketch_window(root, window, schema, labels, limits.sample_rows, store)
+    current, sample = sketch_window(root, window, schema, kind, labels, limits.sample_rows, store)
     version = tracking.version(model.name, int(window.version))
     trained_on = tracking.fetch_frame(version.run_id, REFERENCE)
     reference = reference_sketch(model, tracking, version.run_id, trained_on)
@@ -95,7 +95,7 @@ def reference_sketch(
     if (content := tracking.fetch_bytes(run_id, REFERENCE_SKETCH)) is not None:
         return from_bytes(content)
     log.warning("run %s kept no sketch of its training rows: a sample stands for them", run_id)
-    return sketch_training(reference, model.policy.data.features)
+    return sketch_training(reference, model.policy.watched, model.policy.problem)
 
 
 def _tidy(model: Model, settings: Settings) -> None:

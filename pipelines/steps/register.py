@@ -18,8 +18,8 @@ def check(status: str, difference: float | None, tolerance: float) -> list[str]:
 
     Args:
         status: MLflow's status of the run.
-        difference: largest absolute difference between the ONNX graph's and the network's
-            probabilities on the whole hold-out; None if it was not measured.
+        difference: largest absolute difference between the ONNX graph's outputs and the network's
+            on the whole hold-out; None if it was not measured.
         tolerance: the most that the difference may be.
 
     """

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipelines import environment
 from pipelines.exits import NothingToDo, Refused
-from pipelines.models import Model
+from pipelines.models import LABEL, Model
 from pipelines.policy import Train, faults
 from pipelines.settings import Settings
 from pipelines.splits import Split, split_by_time
@@ -24,12 +24,13 @@ from pipelines.tracking import CHAMPION, Tracking, flatten
 if TYPE_CHECKING:
     import onnx
 
+    from monitoring.problems import Floats
     from pipelines.datasets import DatasetVersion
     from pipelines.training import OnEpoch, OnStep
 
 log = logging.getLogger(__name__)
 
-LABEL, PROBABILITY, NETWORK = "label", "probability", "network"
+NETWORK = "network"
 REFERENCE = "reference.parquet"  # a sample of the training rows, for people
 REFERENCE_SKETCH = "reference.sketch"  # of all of them, for the monitor
 TRACE = "steps.trace.json.gz"  # of a few training steps, for https://ui.perfetto.dev
@@ -40,13 +41,13 @@ class Trained:
     """What training makes of rows; frames keep the rows' own columns beside the answers."""
 
     graph: "onnx.ModelProto"
-    onnx_max_difference: float  # graph against network, on the whole hold-out, in probability
+    onnx_max_difference: float  # graph against network, on the whole hold-out, in any output
     best_epoch: int
     rows: Mapping[str, int]  # of each part of the split, and those that have no label
-    base_rate: float  # share of ones among the training rows
-    answers: pd.DataFrame  # hold-out features, label, and one column of probabilities a model
-    scores: Mapping[str, Mapping[str, float]]  # by model: the network, then its baselines
-    training_rows: pd.DataFrame  # features, label and the graph's probability
+    holdout: pd.DataFrame  # features and label
+    said: Mapping[str, "Floats"]  # of the hold-out, by model: the network, then its baselines
+    scores: Mapping[str, Mapping[str, float]]  # of each of them
+    training_rows: pd.DataFrame  # features, label and the graph's outputs
 
 
 def train(
@@ -74,21 +75,19 @@ def train(
     """
     import torch
 
-    from pipelines import asking, baselines, onnx_graph, scores, training
-    from pipelines.features import build_vocabularies, encode
+    from pipelines import asking, losses, onnx_graph, scores, training
 
-    types = {name: column.type for name, column in model.policy.data.features.items()}
+    kind, features = model.policy.problem, model.policy.data.features
     labelled, split = _split(rows, model, params)
-    vocabularies = build_vocabularies(split.train, types)
+    encoder = model.network.Encoder.fit(split.train, features)
 
     def examples(part: pd.DataFrame) -> training.Examples:
         labels = torch.tensor(part[LABEL].to_numpy("float32"))
-        return training.Examples(encode(part, types, vocabularies), labels)
+        return training.Examples(encoder.encode(part), labels)
 
-    learned, sizes = examples(split.train), [len(words) + 1 for words in vocabularies.values()]
-    hyper = model.network.Hyperparameters(**params.network)
+    learned, hyper = examples(split.train), model.network.Hyperparameters(**params.network)
     fit = training.fit(
-        lambda: model.network.Network(hyper, sizes, learned.inputs.numbers),
+        lambda: model.network.build(hyper, encoder, learned.inputs),
         learned,
         examples(split.validation),
         training.Schedule(
@@ -99,19 +98,15 @@ def train(
             patience=params.patience,
             seed=params.seed,
         ),
+        losses.LOSSES[kind],
         on_epoch,
         on_step,
     )
-    graph = onnx_graph.build_graph(fit.network, types, vocabularies)
-    answers = {NETWORK: asking.predict(graph, split.holdout)} | {
-        name: ask(split.train, split.train[LABEL], split.holdout, types, params.seed)
-        for name, ask in baselines.BASELINES.items()
-    }
+    graph = onnx_graph.build_graph(fit.network, encoder, split.train.head(2))
+    said, truth = _answers(graph, model, params, split), split.holdout[LABEL]
     return Trained(
         graph=graph,
-        onnx_max_difference=onnx_graph.max_difference(
-            graph, fit.network, split.holdout, types, vocabularies
-        ),
+        onnx_max_difference=onnx_graph.max_difference(graph, fit.network, encoder, split.holdout),
         best_epoch=fit.best_epoch,
         rows={
             "train": len(split.train),
@@ -119,13 +114,32 @@ def train(
             "holdout": len(split.holdout),
             "without_label": len(rows) - labelled,
         },
-        base_rate=float(split.train[LABEL].mean()),
-        answers=split.holdout.assign(**answers),
-        scores={name: scores.score(split.holdout[LABEL], said) for name, said in answers.items()},
-        training_rows=split.train.assign(**{PROBABILITY: asking.predict(graph, split.train)})[
-            [*types, LABEL, PROBABILITY]
-        ],
+        holdout=split.holdout,
+        said=said,
+        scores={name: scores.score(kind, truth, each) for name, each in said.items()},
+        training_rows=split.train[[*features, LABEL]].assign(
+            **asking.columns(asking.predict(graph, split.train))
+        ),
     )
+
+
+def _answers(
+    graph: "onnx.ModelProto", model: Model, params: Train, split: Split
+) -> dict[str, "Floats"]:
+    """Ask the graph, and every baseline that the policy lists, about the hold-out."""
+    from pipelines import asking
+    from pipelines.baselines import Task
+
+    network = model.problem.read(asking.predict(graph, split.holdout))
+    task = Task(
+        split.train,
+        split.train[LABEL],
+        split.holdout,
+        model.policy.data.features,
+        classes=network.shape[1],
+        seed=params.seed,
+    )
+    return {NETWORK: network} | {name: model.baselines[name](task) for name in params.baselines}
 
 
 def run_train(
@@ -213,7 +227,7 @@ def holdout(rows: pd.DataFrame, model: Model, params: Train) -> pd.DataFrame:
 
 
 def _split(rows: pd.DataFrame, model: Model, params: Train) -> tuple[int, Split]:
-    labelled = rows.assign(**{LABEL: model.rows.label(rows)}).dropna(subset=[LABEL])
+    labelled = model.labelled(rows)
     split = split_by_time(
         labelled,
         model.policy.data.event_time,
@@ -277,14 +291,12 @@ def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> 
     from monitoring.sketches import sketch_training, to_bytes
     from pipelines import plots, scores
 
-    data, params = model.policy.data, model.policy.train
-    columns = {name: (c.type, not c.optional) for name, c in data.features.items()}
+    kind, features = model.policy.problem, model.policy.data.features
     tracking.log_metrics(
         {f"rows/{part}": float(count) for part, count in trained.rows.items()}
         | {
             "onnx_max_difference": trained.onnx_max_difference,
             "best_epoch": trained.best_epoch,
-            "training_base_rate": trained.base_rate,
             "duration_seconds": seconds,
         }
     )
@@ -295,16 +307,20 @@ def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> 
         [{"model": name, **each} for name, each in trained.scores.items()]
     ).sort_values("log_loss")
     tracking.log_table(table, "scores.json")
-    said = trained.answers[NETWORK]
-    by_slice = scores.score_by_slice(trained.answers, trained.answers[LABEL], said, params.slices)
-    tracking.log_table(by_slice, "slices.json")
-    tracking.log_figure(
-        plots.calibration(trained.answers, LABEL, list(trained.scores)), "calibration.png"
+    truth = trained.holdout[LABEL]
+    by_slice = scores.score_by_slice(
+        kind, trained.holdout, truth, trained.said[NETWORK], model.policy.train.slices
     )
+    tracking.log_table(by_slice, "slices.json")
+    if model.problem.labelled:
+        pairs = {
+            name: scores.calibration_pairs(kind, truth, said) for name, said in trained.said.items()
+        }
+        tracking.log_figure(plots.calibration(pairs), "calibration.png")
     rows = min(model.policy.register_.reference_rows, len(trained.training_rows))
     reference = trained.training_rows.sample(rows, random_state=0).sort_index()
     tracking.log_frame(reference, REFERENCE)
-    sketch = sketch_training(trained.training_rows, data.features)
+    sketch = sketch_training(trained.training_rows, model.policy.watched, kind)
     tracking.log_bytes(to_bytes(sketch), REFERENCE_SKETCH)
     tracking.log_text(environment.requirements(), "requirements.txt")
-    tracking.log_model(trained.graph, columns, reference[list(columns)].head(5))
+    tracking.log_model(trained.graph, features, reference[list(features)].head(5))

@@ -48,13 +48,13 @@ def relay(log: Path, rows: int) -> Taken:
 
     trained_on = _frame(REFERENCE_ROWS, seed=1000)
     labels = (trained_on.index % 4 == 0).astype("float64")
-    reference = sketch_training(trained_on.assign(label=labels), SCHEMA)
+    reference = sketch_training(trained_on.assign(label=labels), SCHEMA, "binary")
     clock = Clock()
     window = newest_window(log, MODEL, _DAYS)
     clock.tell("found")
     known = read_labels(log, MODEL)
     clock.tell("labels")
-    sketch, _ = sketch_window(log, window, SCHEMA, known, 5000)
+    sketch, _ = sketch_window(log, window, SCHEMA, "binary", known, 5000)
     clock.tell("sketched")
     results = run_checks(window, reference, sketch, SCHEMA, limits())
     taken = clock.taken()
@@ -69,7 +69,7 @@ def evidently(_: Path, rows: int) -> Taken:
     from evidently.presets import DataDriftPreset
 
     texts = [name for name, column in SCHEMA.items() if column.type == "string"]
-    numbers = [*(name for name in SCHEMA if name not in texts), "probability"]
+    numbers = [name for name in SCHEMA if name not in texts]
     definition = DataDefinition(numerical_columns=numbers, categorical_columns=texts)
     sides = [Dataset.from_pandas(_frame(rows, seed), data_definition=definition) for seed in (1, 2)]
     clock = Clock()

@@ -24,6 +24,8 @@ class Feature:
     type: str
     min: float | None = None
     max: float | None = None
+    feature: bool = True
+    shape: tuple[int, ...] = ()
 
 
 SCHEMA = {
@@ -32,6 +34,7 @@ SCHEMA = {
     "weekday": Feature("long", 0, 6),
     "hour": Feature("long", 0, 23),
     **{f"number_{each}": Feature("double", -100, 100) for each in range(8)},
+    "probability": Feature("double", 0, 1, feature=False),
 }
 
 

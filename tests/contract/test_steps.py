@@ -10,7 +10,6 @@ from typer.main import get_command
 
 from monitoring.limits import CheckName
 from pipelines import exits, models, policy
-from pipelines.baselines import BASELINES
 from pipelines.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +39,10 @@ def test_every_step_is_a_task_and_every_task_a_step() -> None:
 def test_every_step_has_its_section_in_the_policy() -> None:
     fields = policy.Policy.model_fields.items()
     sections = {field.alias or name for name, field in fields}
-    assert sections == STEPS | {"model", "description", "data", "canary", "serve"}
+    assert sections == STEPS | {
+        *{"model", "description", "problem", "data", "outputs"},
+        *{"canary", "serve"},
+    }
 
 
 def test_every_step_has_a_function_of_its_name() -> None:
@@ -54,10 +56,9 @@ def test_dags_and_steps_mean_the_same_by_an_exit_code() -> None:
     assert f"REFUSED, NOTHING_TO_DO = {exits.REFUSED}, {exits.NOTHING_TO_DO}" in source
 
 
-def test_the_policy_knows_every_check_and_every_baseline() -> None:
+def test_the_policy_knows_every_check() -> None:
     yielded = re.findall(r'yield "(\w+)"', (ROOT / "monitoring/checks.py").read_text())
     assert set(get_args(CheckName)) == set(yielded)
-    assert set(get_args(policy.BaselineName)) == set(BASELINES)
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -65,9 +66,12 @@ def test_a_model_folder_holds_what_a_model_needs(name: str) -> None:
     model = models.load(name)
     assert callable(model.feed.batch_names)
     assert callable(model.feed.read_batch)
-    assert callable(model.rows.label)
-    assert callable(model.rows.label_time)
-    assert callable(model.network.Network)
+    if model.problem.labelled:
+        assert callable(model.rows.label)
+        assert callable(model.rows.label_time)
+    assert callable(model.network.Encoder.fit)
+    assert callable(model.network.build)
+    assert set(model.policy.train.baselines) <= set(model.baselines)
     assert (ROOT / "pipelines" / name / "README.md").exists()
     model.network.Hyperparameters(**model.policy.train.network)
 

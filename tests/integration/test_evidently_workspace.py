@@ -28,7 +28,7 @@ def save(workspace: Path, model: str = "flights", keep: int = 3) -> SavedReport:
     window = Window(**{**WINDOW.model_dump(), "model": model})
     reference, current = answers(1000, seed=1), answers(1000)
     current = current.assign(temp=(current["temp"] - 32) / 1.8, seats=None)
-    trained_on = sketch_training(reference, SCHEMA)
+    trained_on = sketch_training(reference, SCHEMA, "binary")
     results = run_checks(window, trained_on, sketch(current), SCHEMA, limits())
     return save_report(workspace, window, results, reference, current, SCHEMA, keep)
 
@@ -175,7 +175,9 @@ def test_values_that_cannot_be_drawn_do_not_cost_the_report(
     current = pd.concat([answers(1000), odd], ignore_index=True)
     rows = [sketch(current[:1000]), sketch(odd)]  # as the log keeps them: a batch of each kind
     rows[0].merge(rows[1])
-    results = run_checks(WINDOW, sketch_training(reference, SCHEMA), rows[0], SCHEMA, limits())
+    results = run_checks(
+        WINDOW, sketch_training(reference, SCHEMA, "binary"), rows[0], SCHEMA, limits()
+    )
     samples = reference.assign(**trained_on), current.assign(**sample)
     html = save_report(tmp_path, WINDOW, results, *samples, SCHEMA, 3).html.read_text()
     assert ("Value Drift for column temp" in html) == drawn
@@ -184,7 +186,9 @@ def test_values_that_cannot_be_drawn_do_not_cost_the_report(
 
 def test_a_feature_that_is_newer_than_the_version_does_not_cost_the_report(tmp_path: Path) -> None:
     reference = answers(1000, seed=1).drop(columns="temp")
-    trained_on = sketch_training(reference, {n: c for n, c in SCHEMA.items() if n != "temp"})
+    trained_on = sketch_training(
+        reference, {n: c for n, c in SCHEMA.items() if n != "temp"}, "binary"
+    )
     current = answers(1000)
     results = run_checks(WINDOW, trained_on, sketch(current), SCHEMA, limits())
     report = save_report(tmp_path, WINDOW, results, reference, current, SCHEMA, 3)

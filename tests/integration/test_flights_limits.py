@@ -18,10 +18,12 @@ from tests.programs import ROOT
 
 POLICY = yaml.safe_load(Path(ROOT, "pipelines/flights/params.yaml").read_text())
 LIMITS = MonitorLimits.model_validate(POLICY["monitor"])
+FEATURES = {
+    name: column for name, column in POLICY["data"]["columns"].items() if column.get("feature")
+}
 SCHEMA = {
-    name: Feature(column["type"], column.get("min"), column.get("max"))
-    for name, column in POLICY["data"]["columns"].items()
-    if column.get("feature")
+    name: Feature(column["type"], column.get("min"), column.get("max"), name in FEATURES)
+    for name, column in (FEATURES | POLICY["outputs"]).items()
 }
 Alerts = set[tuple[str, str | None]]
 
@@ -41,7 +43,7 @@ def batches(*names: str) -> pd.DataFrame:
 
 @cache
 def reference() -> WindowSketch:
-    return sketch_training(batches("2013-01", "2013-02"), SCHEMA)
+    return sketch_training(batches("2013-01", "2013-02"), SCHEMA, "binary")
 
 
 def fortnight(start: str, seed: int = 0) -> pd.DataFrame:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 pytestmark = pytest.mark.timeout(300)
 
 MODEL = models.load("flights")
-FEATURES, LIMITS = MODEL.policy.data.features, MODEL.policy.monitor
+WATCHED, LIMITS = MODEL.policy.watched, MODEL.policy.monitor
 FORTNIGHT, WEEK, DAY = (pd.Timedelta(days=days) for days in (14, 7, 1))
 SCORES = {"live_score", "estimated_score"}
 
@@ -49,8 +49,8 @@ def version(last_month: str) -> tuple[pd.DataFrame, WindowSketch]:
         known.drop(columns=["label", "batch"]), MODEL, MODEL.policy.train, lambda *_: None
     )
     asked = year().sample(frac=0.1, random_state=0).sort_values("event_time")
-    answers = asked.assign(probability=asking.predict(trained.graph, asked))
-    return answers, sketch_training(trained.training_rows, FEATURES)
+    answers = asked.assign(**asking.predict(trained.graph, asked))
+    return answers, sketch_training(trained.training_rows, WATCHED, "binary")
 
 
 def judge(
@@ -67,8 +67,8 @@ def judge(
     window = answers[answers["event_time"].between(end - FORTNIGHT, end, inclusive="left")]
     known = window[window["event_time"] < end - pd.Timedelta(days=unlabelled_days)]
     about = Window(model="flights", version="1", start=end - FORTNIGHT, end=end)
-    current = sketch(window, known.dropna(subset=["label"]), FEATURES)
-    return run_checks(about, reference, current, FEATURES, LIMITS)
+    current = sketch(window, known.dropna(subset=["label"]), WATCHED)
+    return run_checks(about, reference, current, WATCHED, LIMITS)
 
 
 def windows(first: str, last: str) -> pd.DatetimeIndex:

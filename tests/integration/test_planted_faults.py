@@ -57,13 +57,12 @@ class Champion:
     reference: WindowSketch
 
     def answer(self, flights: pd.DataFrame) -> pd.DataFrame:
-        said = asking.predict(self.tracking.graph(self.version), flights)
-        return flights.assign(probability=said)
+        return flights.assign(**asking.predict(self.tracking.graph(self.version), flights))
 
     def alerts(self, answers: pd.DataFrame, end: pd.Timestamp, limits: MonitorLimits) -> Alerts:
         """Judge the window up to a time, with the labels that are known by then."""
         inside = answers["event_time"].between(end - FORTNIGHT, end, inclusive="left")
-        window, schema = answers[inside], self.model.policy.data.features
+        window, schema = answers[inside], self.model.policy.watched
         known = window[window["label_time"] < end].dropna(subset=["label"])
         about = Window(model="flights", version="1", start=end - FORTNIGHT, end=end)
         current = sketch(window, known, schema)

@@ -11,7 +11,7 @@ from monitoring.checks import CheckResult, run_checks
 from monitoring.sketches import Labels, WindowSketch, hash_ids, sketch_training
 from tests.monitor_windows import END, SCHEMA, WINDOW, answers, limits, sketch
 
-REFERENCE = sketch_training(answers(5000, seed=1), SCHEMA)
+REFERENCE = sketch_training(answers(5000, seed=1), SCHEMA, "binary")
 
 
 def check(
@@ -112,7 +112,7 @@ def test_too_few_rows_make_every_check_unknown() -> None:
 
 
 def test_an_empty_log_makes_every_check_unknown() -> None:
-    results = check(WindowSketch.of(SCHEMA))
+    results = check(WindowSketch.of(SCHEMA, "binary"))
     assert with_verdict(results, "unknown") == set(results)
 
 
@@ -153,7 +153,7 @@ def test_text_in_a_number_is_unknown_with_the_error() -> None:
     rows = pa.RecordBatch.from_pandas(frame, preserve_index=False)
     mixed = pa.array(['"warm"', *map(json.dumps, frame["temp"][1:])], pa.json_())  # as it is logged
     rows = rows.set_column(rows.schema.get_field_index("temp"), "temp", mixed)
-    window = WindowSketch.of(SCHEMA)
+    window = WindowSketch.of(SCHEMA, "binary")
     window.add(rows, hash_ids(rows["id"]), Labels([]))
     results = check(window)
     assert results["drift", "temp"].verdict == "unknown"
@@ -178,7 +178,7 @@ def test_a_clock_is_not_asked_for_drift() -> None:
 
 
 def test_a_limit_for_a_column_that_is_no_feature_is_refused() -> None:
-    drift = {"default": 0.2, "prediction": 0.5, "columns": {"tmep": 3.0}}
+    drift = {"default": 0.2, "columns": {"tmep": 3.0}}
     with pytest.raises(ValueError, match=r"drift\.columns names tmep"):
         check(answers(), drift=drift)
 

@@ -9,7 +9,7 @@ from monitoring.sketches import ProbabilityBins, sketch_training
 from tests.monitor_windows import SCHEMA, START, answers, limits, sketch
 
 LIMITS = limits().live_score
-REFERENCE = sketch_training(answers(20_000, seed=1), SCHEMA)
+REFERENCE = sketch_training(answers(20_000, seed=1), SCHEMA, "binary")
 
 
 def labelled_for(frame: pd.DataFrame, days: float) -> pd.DataFrame:
@@ -72,7 +72,7 @@ def test_it_cannot_tell_without_answers_or_training_labels() -> None:
         frame.loc[: without - 1, "probability"] = np.nan
         with pytest.raises(CannotTellError, match=f"{without} of 2000 answers have no probability"):
             estimated_score(REFERENCE, sketch(frame, frame.head(0)), LIMITS)
-    unlabelled = sketch_training(answers().assign(label=np.nan), SCHEMA)
+    unlabelled = sketch_training(answers().assign(label=np.nan), SCHEMA, "binary")
     with pytest.raises(CannotTellError, match="none of 2000 training rows has a label"):
         estimated_score(unlabelled, sketch(answers()), LIMITS)
 

@@ -11,7 +11,7 @@ from monitoring.sketches import WindowSketch, sketch_training
 from tests.monitor_windows import END, SCHEMA, START, answers, sketch
 
 TRAINED_ON = answers(5000, seed=1)
-REFERENCE = sketch_training(TRAINED_ON, SCHEMA)
+REFERENCE = sketch_training(TRAINED_ON, SCHEMA, "binary")
 TWO_DAYS = timedelta(days=2)
 
 
@@ -73,5 +73,5 @@ def test_rows_without_event_times_tell_nothing() -> None:
 
 def test_a_constant_column_does_not_jump() -> None:
     constant = answers().assign(temp=7.0)
-    reference: WindowSketch = sketch_training(constant, SCHEMA)
+    reference: WindowSketch = sketch_training(constant, SCHEMA, "binary")
     assert jump(reference, sketch(constant), "temp", 1.0).score == 0.0

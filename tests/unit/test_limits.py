@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitoring.limits import MonitorLimits
-from tests.monitor_windows import SECTION, limits
+from tests.monitor_windows import SCHEMA, SECTION, limits
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_section_that_is_wrong_names_the_key(changes: dict[str, Any], key: str
     assert key in {".".join(map(str, fault["loc"])) for fault in caught.value.errors()}
 
 
-@pytest.mark.parametrize("key", sorted(set(SECTION) - {"max_jump"}))
+@pytest.mark.parametrize("key", sorted(set(SECTION) - {"max_jump", "max_label_lag_days"}))
 def test_no_limit_has_a_silent_default(key: str) -> None:
     section = {name: value for name, value in SECTION.items() if name != key}
     with pytest.raises(ValidationError, match=key):
@@ -44,7 +44,7 @@ def test_a_column_may_be_left_out_of_the_jump() -> None:
 
 
 def test_a_column_s_own_limit_comes_before_the_default() -> None:
-    ours = limits(drift={"default": 0.2, "prediction": 0.5, "columns": {"temp": 3.0}})
+    ours = limits(drift={"default": 0.2, "columns": {"temp": 3.0}})
     assert (ours.drift.of("temp"), ours.drift.of("hour")) == (3.0, 0.2)
 
 
@@ -52,4 +52,4 @@ def test_a_column_s_own_limit_comes_before_the_default() -> None:
 def test_a_limit_of_an_unknown_column_is_refused(key: str) -> None:
     ours = limits(**{key: {"default": 0.1, "columns": {"tmep": 0.5}}})
     with pytest.raises(ValueError, match=rf"monitor\.{key}\.columns names tmep"):
-        ours.refuse_unknown_columns(["temp", "hour"])
+        ours.refuse_unknown_columns(SCHEMA)

@@ -10,12 +10,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines import asking, onnx_graph
-from pipelines.features import Vocabularies, build_vocabularies, encode
+from pipelines.features import TableEncoder
 from pipelines.flights import feed, rows
-from pipelines.flights.network import Hyperparameters, Network
+from pipelines.flights.network import Hyperparameters, build
+from pipelines.losses import binary
+from pipelines.policy import Column
 from pipelines.training import Examples, Schedule, fit
 
-TYPES = {"temp": "double", "carrier": "string", "hour": "long", "dest": "string", "seats": "double"}
+FEATURES = {
+    "temp": Column(type="double"),
+    "carrier": Column(type="string"),
+    "hour": Column(type="long"),
+    "dest": Column(type="string"),
+    "seats": Column(type="double"),
+}
+Trained = tuple[torch.nn.Module, TableEncoder, onnx.ModelProto]
 SCHEDULE = Schedule(
     epochs=2, batch_size=64, learning_rate=0.003, weight_decay=0.01, patience=2, seed=0
 )
@@ -26,25 +35,23 @@ def sample() -> pd.DataFrame:
     return batch[rows.label(batch).notna()].sample(1500, random_state=0)
 
 
-def train(batch: pd.DataFrame) -> tuple[torch.nn.Module, Vocabularies, onnx.ModelProto]:
-    vocabularies = build_vocabularies(batch, TYPES)
-    inputs = encode(batch, TYPES, vocabularies)
-    labels = torch.tensor(rows.label(batch).to_numpy(dtype=np.float32))
-    examples, sizes = Examples(inputs, labels), [len(words) + 1 for words in vocabularies.values()]
+def train(batch: pd.DataFrame) -> Trained:
+    encoder = TableEncoder.fit(batch, FEATURES)
+    inputs = encoder.encode(batch)
+    examples = Examples(inputs, torch.tensor(rows.label(batch).to_numpy(dtype=np.float32)))
     fitted = fit(
-        lambda: Network(Hyperparameters(), sizes, inputs.numbers), examples, examples, SCHEDULE
+        lambda: build(Hyperparameters(), encoder, inputs), examples, examples, SCHEDULE, binary
     )
-    graph = onnx_graph.build_graph(fitted.network, TYPES, vocabularies)
-    return fitted.network, vocabularies, graph
+    return fitted.network, encoder, onnx_graph.build_graph(fitted.network, encoder, batch)
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[torch.nn.Module, Vocabularies, onnx.ModelProto]:
+def trained() -> Trained:
     return train(sample())
 
 
 @pytest.fixture(scope="module")
-def graph(trained: tuple[torch.nn.Module, Vocabularies, onnx.ModelProto]) -> onnx.ModelProto:
+def graph(trained: Trained) -> onnx.ModelProto:
     return trained[2]
 
 
@@ -64,13 +71,13 @@ def test_inputs_are_raw_features_and_the_output_is_a_probability(graph: onnx.Mod
 
 
 def test_graph_and_network_agree_on_rows_from_another_season(
-    trained: tuple[torch.nn.Module, Vocabularies, onnx.ModelProto],
+    trained: Trained,
 ) -> None:
-    network, vocabularies, graph = trained
+    network, encoder, graph = trained
     asked = feed.read_batch("2013-07").sample(3000, random_state=0)
-    assert (~asked["dest"].isin(vocabularies["dest"])).any()
+    assert (~asked["dest"].isin(encoder.vocabularies["dest"])).any()
     assert asked["seats"].isna().any()
-    assert onnx_graph.max_difference(graph, network, asked, TYPES, vocabularies) < 1e-6
+    assert onnx_graph.max_difference(graph, network, encoder, asked) < 1e-6
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -90,24 +97,24 @@ def test_graph_and_network_agree_on_rows_from_another_season(
     )
 )
 def test_graph_and_network_agree_on_anything(
-    trained: tuple[torch.nn.Module, Vocabularies, onnx.ModelProto], asked: list[dict[str, object]]
+    trained: Trained, asked: list[dict[str, object]]
 ) -> None:
-    network, vocabularies, graph = trained
+    network, encoder, graph = trained
     frame = pd.DataFrame(asked).astype({"temp": "float64", "carrier": "object"})
-    assert onnx_graph.max_difference(graph, network, frame, TYPES, vocabularies) < 1e-5
+    assert onnx_graph.max_difference(graph, network, encoder, frame) < 1e-5
 
 
 def test_a_row_is_answered_the_same_alone_and_among_others(graph: onnx.ModelProto) -> None:
     asked, opened = sample().head(50), asking.session(graph)
-    together = asking.predict(opened, asked)
-    alone = [asking.predict(opened, asked.iloc[[i]])[0] for i in range(len(asked))]
+    together = asking.predict(opened, asked)["probability"]
+    alone = [asking.predict(opened, asked.iloc[[i]])["probability"][0] for i in range(len(asked))]
     np.testing.assert_allclose(alone, together, atol=1e-6)
 
 
 def test_unknown_strings_share_one_answer_and_known_ones_do_not(graph: onnx.ModelProto) -> None:
     carriers = np.array(["??", "", None, "UA", "B6"], dtype=object)
     asked = sample().head(1).sample(5, replace=True).reset_index(drop=True)
-    answers = asking.predict(graph, asked.assign(carrier=carriers))
+    answers = asking.predict(graph, asked.assign(carrier=carriers))["probability"]
     assert len(set(answers[:3])) == 1
     assert len(set(answers)) == 3
 
@@ -128,9 +135,9 @@ def test_the_graph_says_nothing_of_the_machine_it_was_made_on(graph: onnx.ModelP
 def test_a_saved_graph_answers_the_same(graph: onnx.ModelProto, tmp_path: Path) -> None:
     asked, path = sample().head(20), tmp_path / "model.onnx"
     onnx.save(graph, path)
-    expected = asking.predict(graph, asked)
-    assert (asking.predict(path, asked) == expected).all()
-    assert (asking.predict(path.read_bytes(), asked) == expected).all()
+    expected = asking.predict(graph, asked)["probability"]
+    for source in (path, path.read_bytes()):
+        assert (asking.predict(source, asked)["probability"] == expected).all()
 
 
 def test_absent_features_are_named(graph: onnx.ModelProto) -> None:
@@ -143,7 +150,42 @@ def test_a_missing_whole_number_is_refused_by_name(graph: onnx.ModelProto) -> No
         asking.predict(graph, sample().head(2).assign(hour=[5, np.nan]))
 
 
-@pytest.mark.parametrize("types", [{"temp": "double"}, {"carrier": "string"}])
-def test_a_network_of_one_kind_of_feature_only_is_refused(types: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="a string and a numeric feature"):
-        onnx_graph.build_graph(torch.nn.Identity(), types, {"carrier": ("UA",)})
+class Seen(torch.nn.Module):
+    """Answers with what it is asked, and with a class."""
+
+    def forward(self, **inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat([tensor.flatten(1).float() for tensor in inputs.values()], dim=1)
+
+    def answer(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen = self(**inputs)
+        return {"seen": seen, "largest": seen.argmax(dim=1), "total": seen.sum(dim=1)}
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"temp": Column(type="double")},
+        {"carrier": Column(type="string")},
+        {"pixels": Column(type="double", shape=(2, 2))},
+        {
+            "carrier": Column(type="string"),
+            "pixels": Column(type="double", shape=(2, 2)),
+            "temp": Column(type="double"),
+        },
+    ],
+)
+def test_features_of_any_kinds_go_in_and_outputs_of_any_shape_come_out(
+    features: dict[str, Column],
+) -> None:
+    frame = pd.DataFrame(
+        {"carrier": ["UA", "B6", "UA"], "temp": [1.5, 2.5, -3], "pixels": list(np.eye(4)[:3])}
+    )
+    encoder = TableEncoder.fit(frame, features)
+    graph = onnx_graph.build_graph(Seen(), encoder, frame)
+    shapes = {each.name: each.shape for each in asking.session(graph).get_inputs()}
+    assert shapes == {name: ["batch", *column.shape] for name, column in features.items()}
+    answers = asking.predict(graph, frame)
+    assert [array.ndim for array in answers.values()] == [2, 1, 1]
+    assert answers["largest"].dtype == np.int64
+    assert onnx_graph.max_difference(graph, Seen(), encoder, frame) == 0
+    assert len(asking.predict(graph, frame.head(1))["seen"]) == 1

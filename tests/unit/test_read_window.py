@@ -47,7 +47,7 @@ def answers(count: int, prefix: str = "", **changes: Any) -> list[PredictionReco
 def judge(root: Path, sample_rows: int = 1000) -> tuple[Window, WindowSketch, pd.DataFrame]:
     window = newest_window(root, MODEL, days=2)
     labels = read_labels(root, MODEL)
-    return window, *sketch_window(root, window, SCHEMA, labels, sample_rows)
+    return window, *sketch_window(root, window, SCHEMA, "binary", labels, sample_rows)
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -144,7 +144,7 @@ def test_a_damaged_log_is_an_error_and_not_a_smaller_window(
     segment.write_bytes(content)
     window = Window(model=MODEL, version="1", start=DAY, end=DAY + timedelta(days=9))
     with pytest.raises(DamagedLogError):
-        sketch_window(tmp_path, window, SCHEMA, read_labels(tmp_path, MODEL), 10)
+        sketch_window(tmp_path, window, SCHEMA, "binary", read_labels(tmp_path, MODEL), 10)
 
 
 def test_ids_that_end_in_a_nul_are_other_ids(log: PredictionLog, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitoring.live_score import base_rates
+from monitoring.problems import PROBLEMS
 from monitoring.sketches import (
     CATEGORIES,
     RANK_ERROR,
@@ -66,7 +68,7 @@ def everything(found: WindowSketch) -> list[Any]:
         for column in found.columns.values()
     ]
     counts = [found.rows, found.labelled, found.newest, found.ids.count, found.contents.count]
-    days = {day: (each.rows, each.ones) for day, each in found.outcomes.days.items()}
+    days = {day: (each.rows, each.counts.tolist()) for day, each in found.outcomes.days.items()}
     return [columns, counts, days, found.answers.rows.tolist(), found.outcomes.bins.ones.tolist()]
 
 
@@ -125,9 +127,9 @@ def test_what_is_written_is_read(rows: int) -> None:
 
 def test_training_rows_that_are_written_keep_labels_and_probabilities() -> None:
     frame = answers(20_000)
-    read = from_bytes(to_bytes(sketch_training(frame, SCHEMA)))
+    read = from_bytes(to_bytes(sketch_training(frame, SCHEMA, "binary")))
     assert read.rows == read.labelled == 20_000
-    assert read.outcomes.bins.base_rate == frame["label"].mean()
+    assert base_rates(read)[1] == frame["label"].mean()
     assert read.outcomes.bins.probability.sum() == pytest.approx(frame["probability"].sum())
 
 
@@ -164,7 +166,7 @@ def test_a_million_numbers_are_within_the_error() -> None:
     assert np.abs(said - true).max() < 2 * RANK_ERROR  # of 20,000 ranks at once
     assert found.commonest()[0] == 7.0
     assert found.commonest()[1] == pytest.approx((values == 7.0).mean(), abs=2 * SHARE_ERROR)
-    assert len(to_bytes(WindowSketch({"x": found}))) < 200_000
+    assert len(to_bytes(WindowSketch("binary", ["x"], {"x": found}))) < 200_000
 
 
 @pytest.mark.parametrize("values", [[1e308], [1e308, 1e308], [-1e308, 1e308], [1e200, -1e200]])
@@ -244,7 +246,7 @@ def test_outcomes_are_added_up_by_the_day_as_pandas_does() -> None:
     found = sorted(sketch(frame).outcomes.days.items())
     assert [day for day, _ in found] == [day.timestamp() // 86_400 for day in expected.index]
     for (_, each), row in zip(found, expected.itertuples(), strict=True):
-        assert (each.rows, each.ones) == (row.rows, row.ones)
+        assert (each.rows, each.counts[1]) == (row.rows, row.ones)
         assert each.loss == pytest.approx(row.loss)
 
 
@@ -262,7 +264,7 @@ def test_a_column_is_added_up_by_the_hour_as_pandas_does() -> None:
 
 
 def test_training_rows_have_no_hours() -> None:
-    assert sketch_training(answers(500), SCHEMA).numbers("temp").by_hour.hours == {}
+    assert sketch_training(answers(500), SCHEMA, "binary").numbers("temp").by_hour.hours == {}
 
 
 def test_probabilities_that_are_none_are_counted_apart() -> None:
@@ -270,8 +272,9 @@ def test_probabilities_that_are_none_are_counted_apart() -> None:
     found.add(np.array([0.5, np.nan, -0.1, 1.1, 1.0]))
     assert (found.total, found.invalid) == (2, 3)
     outcomes = Outcomes()
-    outcomes.add(np.zeros(2, np.int64), np.array([0.5, np.nan]), np.array([1.0, 1.0]))
-    assert (outcomes.days[0].rows, outcomes.bins.invalid) == (1, 1)
+    said = np.array([[0.5, 0.5], [np.nan, np.nan]])
+    outcomes.add(PROBLEMS["binary"], np.zeros(2, np.int64), said, np.array([1.0, 1.0]))
+    assert (outcomes.days[0].rows, outcomes.invalid) == (1, 1)
 
 
 @untimed
@@ -303,6 +306,6 @@ def test_a_sample_is_the_same_rows_whatever_the_batches(rows: int, batch: int) -
 
 def test_sketches_of_other_columns_or_bounds_do_not_merge() -> None:
     with pytest.raises(ValueError, match="different columns"):
-        WindowSketch.of(SCHEMA).merge(WindowSketch.of({}))
+        WindowSketch.of(SCHEMA, "binary").merge(WindowSketch.of({}, "binary"))
     with pytest.raises(ValueError, match="cannot be added up"):
         NumberSketch(low=0.0).merge(NumberSketch(low=1.0))

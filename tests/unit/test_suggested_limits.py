@@ -8,7 +8,7 @@ from monitoring.sketches import sketch_training
 from monitoring.suggested_limits import MARGIN, limit, render, suggest
 from tests.monitor_windows import SCHEMA, SECTION, WINDOW, answers, limits, sketch
 
-REFERENCE = sketch_training(answers(5000, seed=1), SCHEMA)
+REFERENCE = sketch_training(answers(5000, seed=1), SCHEMA, "binary")
 
 
 def moved(seed: int) -> pd.DataFrame:

@@ -9,8 +9,8 @@ from torch import nn
 
 from pipelines import training
 from pipelines.event_files import event_files
-from pipelines.features import Inputs
 from pipelines.flights.network import Hyperparameters, Network
+from pipelines.losses import binary
 from pipelines.profiling import tracing
 
 SCHEDULE = training.Schedule(
@@ -26,7 +26,7 @@ def examples(rows: int, seed: int) -> training.Examples:
     logits = 1.5 * numbers[:, 0] + np.array([0, -1.0, 0.0, 1.0])[categories[:, 0]]
     labels = (generator.uniform(size=rows) < 1 / (1 + np.exp(-logits))).astype(np.float32)
     numbers[generator.uniform(size=numbers.shape) < 0.1] = np.nan
-    inputs = Inputs(torch.from_numpy(categories), torch.from_numpy(numbers))
+    inputs = {"categories": torch.from_numpy(categories), "numbers": torch.from_numpy(numbers)}
     return training.Examples(inputs, torch.from_numpy(labels))
 
 
@@ -34,11 +34,11 @@ TRAIN, VALIDATION = examples(1200, 1), examples(400, 2)
 
 
 def build() -> nn.Module:
-    return Network(Hyperparameters(hidden=16), [4, 4], TRAIN.inputs.numbers)
+    return Network(Hyperparameters(hidden=16), [4, 4], TRAIN.inputs["numbers"])
 
 
 def fit(schedule: training.Schedule = SCHEDULE, **kwargs: object) -> training.Fit:
-    return training.fit(build, TRAIN, VALIDATION, schedule, **kwargs)  # type: ignore[arg-type]
+    return training.fit(build, TRAIN, VALIDATION, schedule, binary, **kwargs)  # type: ignore[arg-type]
 
 
 def weights(fitted: training.Fit) -> dict[str, bytes]:
@@ -84,7 +84,7 @@ def test_the_best_epochs_weights_are_kept_and_every_epoch_is_told_as_it_ends() -
     assert told == list(enumerate(fitted.history, start=1))
     losses = [epoch["validation_log_loss"] for epoch in fitted.history]
     assert losses[fitted.best_epoch - 1] == min(losses)
-    kept = training.log_loss(fitted.network, VALIDATION).item()
+    kept = training.log_loss(fitted.network, VALIDATION, binary).item()
     assert kept == pytest.approx(min(losses), abs=1e-6)
     assert len(losses) == fitted.best_epoch + SCHEDULE.patience < 40
 
