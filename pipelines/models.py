@@ -3,7 +3,7 @@
 Adding a model is adding a folder ``pipelines/<name>/``; nothing else lists the models.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -59,6 +59,18 @@ class Model:
             return BASELINES
         own: dict[str, Baseline] = import_module(f"pipelines.{self.name}.baselines").BASELINES
         return BASELINES | own
+
+    @property
+    def drifts(self) -> "Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]]":
+        """What may happen to its rows, by name: ``DRIFTS`` of the folder's ``drifts.py``, if any.
+
+        Each takes a batch and gives it as it is then; the simulator brings it about.
+        """
+        if not (FOLDER / self.name / "drifts.py").exists():
+            return {}
+        known: dict[str, Callable[[pd.DataFrame], pd.DataFrame]]
+        known = import_module(f"pipelines.{self.name}.drifts").DRIFTS
+        return known
 
     @property
     def problem(self) -> Problem:

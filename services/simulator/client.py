@@ -91,8 +91,11 @@ class Client:
 
 def _tensor(given: dict[str, Any], row: dict[str, Any]) -> dict[str, Any] | None:
     """Make a tensor of one row's value; None where an optional value is missing."""
-    name, datatype = given["name"], given["datatype"]
-    value = row.get(name)
+    name, datatype, shape = given["name"], given["datatype"], given["shape"]
+    value: Any = row.get(name)
+    if len(shape) > 1:
+        flat = [float(each) for each in value]
+        return {"name": name, "shape": [1, *shape[1:]], "datatype": datatype, "data": flat}
     if value is None or value != value:  # NaN
         if given.get("parameters", {}).get("optional"):
             return None

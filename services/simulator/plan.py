@@ -4,19 +4,27 @@ from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
+from pipelines.models import names
+
 
 @dataclass(frozen=True)
 class Plan:
     """Which months of which model are replayed, how much of them, and how fast.
 
-    `sample` is the share of rows that are asked; `rate` is in requests a second and `speed` in
-    event seconds a second, each 0 for as fast as possible.
+    `sample` is the share of rows that are asked, `a_day` the most of a day's that are, about, 0 for
+    all; `rate` is in requests a second and `speed` in event seconds a second, each 0 for as fast as
+    possible. `drift` names one of the model's drifts, which all rows have from `since` on.
     """
 
     model: str
     first: str | None = None
     last: str | None = None
     sample: float = 1.0
+    a_day: float = 0.0
+    drift: str | None = None
+    since: pd.Timestamp | None = None
     seed: int = 0
     rate: float = 0.0
     speed: float = 0.0
@@ -36,14 +44,17 @@ class Plan:
         return months
 
 
-def read_plan(arguments: Sequence[str] | None = None) -> Plan:
-    """Read the command line; exits with a usage message where it is wrong."""
+def read_plans(arguments: Sequence[str] | None = None) -> list[Plan]:
+    """Read the command line: a plan a model. Exits with a usage message where it is wrong."""
     parser = ArgumentParser(prog="python -m services.simulator", description=__doc__)
     add = parser.add_argument
-    add("--model", required=True, help="folder of the model: pipelines/<model>/")
+    add("--model", help="folder of the model: pipelines/<model>/; all of them where none is given")
     add("--from", dest="first", metavar="BATCH", help="first batch, such as 2013-03")
     add("--to", dest="last", metavar="BATCH", help="last batch, included")
     add("--sample", type=_share, default=1.0, help="share of the rows that are asked (0..1]")
+    add("--a-day", type=_positive, default=0.0, help="rows of a day that are asked, about; 0: all")
+    add("--drift", help="what happens to the rows: a name in pipelines/<model>/drifts.py")
+    add("--since", type=_time, help="from when on it does, as 2024-04-15; without: from the first")
     add("--seed", type=int, default=0, help="which rows are in the sample")
     add("--rate", type=_positive, default=0.0, help="requests a second, 0: as fast as possible")
     add("--speed", type=_positive, default=0.0, help="event seconds a second, 0: as fast")
@@ -51,13 +62,20 @@ def read_plan(arguments: Sequence[str] | None = None) -> Plan:
     add("--requests", action=BooleanOptionalAction, default=True, help="or only land batches")
     add("--once", action="store_true", help="end after the last batch, instead of staying")
     add("--restart", action="store_true", help="from the beginning, instead of where it was")
-    return Plan(**vars(parser.parse_args(arguments)))
+    given = vars(parser.parse_args(arguments))
+    models = [given["model"]] if given["model"] else names()
+    return [Plan(**given | {"model": model}) for model in models]
 
 
 def _share(text: str) -> float:
     if not 0 < float(text) <= 1:
         raise ArgumentTypeError(f"{text} is not a share: want more than 0, at most 1")
     return float(text)
+
+
+def _time(text: str) -> pd.Timestamp:
+    time = pd.Timestamp(text)
+    return time.tz_localize("UTC") if time.tzinfo is None else time
 
 
 def _count(text: str) -> int:

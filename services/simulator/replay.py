@@ -12,7 +12,7 @@ from pipelines.models import Model, load
 from services.simulator.client import Client
 from services.simulator.plan import Plan
 from services.simulator.progress import Progress, tell
-from services.simulator.traffic import Tick, due, sampled, ticks
+from services.simulator.traffic import Tick, due, sampled, ticks, world
 
 
 class Replay:
@@ -48,7 +48,7 @@ class Replay:
     async def _month(self, month: str, earlier: pd.DataFrame | None) -> pd.DataFrame | None:
         """Replay a month and land its batch. Gives the rows that were asked."""
         data = self._model.policy.data
-        batch = self._model.feed.read_batch(month)
+        batch = world(self._model, self._plan, month)
         rows = None
         if self._plan.requests:
             rows = sampled(self._model, self._plan, batch)
@@ -93,6 +93,8 @@ class Replay:
             await asyncio.sleep(max(0.0, self._next_slot - now))
 
     async def _deliver(self, labels: pd.DataFrame) -> None:
+        if labels.empty:
+            return
         ids = labels[self._model.policy.data.id]
         due: Iterable[tuple[str, float, pd.Timestamp]] = zip(
             ids, labels["label"], labels["label_time"], strict=True
@@ -106,7 +108,7 @@ class Replay:
         position = self._months.index(month)
         if not position or not self._plan.requests:
             return None
-        batch = self._model.feed.read_batch(self._months[position - 1])
+        batch = world(self._model, self._plan, self._months[position - 1])
         return sampled(self._model, self._plan, batch)
 
     @property

@@ -26,13 +26,37 @@ class Tick:
 
 
 def sampled(model: Model, plan: Plan, batch: pd.DataFrame) -> pd.DataFrame:
-    """Draw the rows that are asked, with their `label` and `label_time`, in event-time order."""
+    """Draw the rows that are asked, in event-time order, with their `label` and `label_time`.
+
+    Where nobody tells a label (`density`) they have none.
+    """
     data = model.policy.data
-    share = int(plan.sample * _PARTS)
+    share = int(_share(plan, batch[data.event_time]) * _PARTS)
     drawn = [zlib.crc32(f"{plan.seed}:{name}".encode()) % _PARTS < share for name in batch[data.id]]
     rows = batch[drawn]
-    rows = rows.assign(label=model.rows.label(rows), label_time=model.rows.label_time(rows))
+    if model.problem.labelled:
+        rows = rows.assign(label=model.rows.label(rows), label_time=model.rows.label_time(rows))
+    else:
+        never = pd.Series(pd.NaT, rows.index, dtype="datetime64[ns, UTC]")
+        rows = rows.assign(label=float("nan"), label_time=never)
     return rows.sort_values([data.event_time, data.id], ignore_index=True)
+
+
+def world(model: Model, plan: Plan, name: str) -> pd.DataFrame:
+    """Read a batch as it is once the plan's drift has come.
+
+    Raises ValueError naming the model's drifts where it has none of that name.
+    """
+    batch: pd.DataFrame = model.feed.read_batch(name)
+    if plan.drift is None:
+        return batch
+    if plan.drift not in model.drifts:
+        known = ", ".join(model.drifts) or "none"
+        raise ValueError(f"{model.name} has no drift {plan.drift!r}; it has {known}")
+    if plan.since is None:
+        return model.drifts[plan.drift](batch)
+    before = batch[model.policy.data.event_time] < plan.since
+    return pd.concat([batch[before], model.drifts[plan.drift](batch[~before])], ignore_index=True)
 
 
 def ticks(
@@ -55,3 +79,10 @@ def due(
     if since is not None:
         known = known[known["label_time"] >= since]
     return known if end is None else known[known["label_time"] < end]
+
+
+def _share(plan: Plan, times: "pd.Series[pd.Timestamp]") -> float:
+    """Give the share of a batch's rows that are asked."""
+    if not plan.a_day:
+        return plan.sample
+    return min(plan.sample, plan.a_day * times.dt.floor("D").nunique() / len(times))

@@ -388,7 +388,7 @@ def answer(lap: Lap, root: Path, change: Change, end: str = "2013-07-31") -> Set
     version = lap.tracking.aliased("flights", CHAMPION)
     assert version is not None
     asked = change(batch[list(lap.model.policy.data.features)])
-    said = asking.predict(lap.tracking.graph(version), asked)
+    said = asking.predict(lap.tracking.graph(version), asked)["probability"]
     shift = pd.Timestamp(end, tz="UTC") - batch["scheduled_time"].max()
     log = PredictionLog(root)
     log.append(

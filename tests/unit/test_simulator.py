@@ -1,11 +1,12 @@
 """The simulator's traffic: every row once, every label once and not before it is known."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.models import Model, load
-from services.simulator.plan import Plan, read_plan
-from services.simulator.traffic import Tick, due, sampled, ticks
+from pipelines.models import Model, load, names
+from services.simulator.plan import Plan, read_plans
+from services.simulator.traffic import Tick, due, sampled, ticks, world
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_labels_of_the_month_before_are_delivered(model: Model, batch: pd.DataFr
 
 def test_a_plan_says_what_the_feed_has() -> None:
     line = "--model flights --from b --to c --sample 0.5 --rate 300 --once"
-    plan = read_plan(line.split())
+    (plan,) = read_plans(line.split())
     assert plan == Plan("flights", "b", "c", sample=0.5, rate=300.0, once=True)
     assert plan.months(["a", "b", "c", "d"]) == ["b", "c"]
     assert Plan("flights").months(["a", "b"]) == ["a", "b"]
@@ -83,10 +84,31 @@ def test_a_plan_says_what_the_feed_has() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["--sample 0", "--sample 2", "--rate -1", "--rate nan", "--connections 0", ""]
+    "wrong", ["--sample 0", "--sample 2", "--rate -1", "--rate nan", "--connections 0"]
 )
 def test_a_wrong_command_line_is_refused(wrong: str) -> None:
-    model = ["--model", "flights"] if wrong else []
+    model = ["--model", "flights"]
     with pytest.raises(SystemExit) as ended:
-        read_plan([*model, *wrong.split()])
+        read_plans([*model, *wrong.split()])
     assert ended.value.code == 2
+
+
+def test_without_a_model_all_are_replayed() -> None:
+    assert [plan.model for plan in read_plans(["--rate", "5"])] == names()
+    assert {plan.rate for plan in read_plans(["--rate", "5"])} == {5.0}
+
+
+def test_so_many_rows_of_a_day_are_asked_about(model: Model, batch: pd.DataFrame) -> None:
+    rows = sampled(model, Plan("flights", a_day=100), batch)
+    assert 90 < len(rows) / 28 < 110
+    assert len(sampled(model, Plan("flights", a_day=1e6), batch)) == len(batch)
+
+
+def test_a_drift_comes_when_it_is_asked_for(model: Model) -> None:
+    digits = load("digits")
+    plan = Plan("digits", drift="inversion", since=pd.Timestamp("2024-02-10", tz="UTC"))
+    good, bad = (world(digits, p, "2024-02") for p in (Plan("digits"), plan))
+    same = [np.array_equal(*both) for both in zip(good["pixels"], bad["pixels"], strict=True)]
+    assert (pd.Series(same) == (good["written_at"] < plan.since)).all()
+    with pytest.raises(ValueError, match="flights has no drift 'noise'; it has none"):
+        world(model, Plan("flights", drift="noise"), "2013-02")
