@@ -127,7 +127,7 @@ def _drift() -> Panel:
         "the worse of them as a share of its limit: green is like the reference, yellow at the "
         "limit, red twice that. A column that turns at once is a broken feed, one that fades over "
         "weeks is the season.",
-        query(f"max by (column) ({ratio('drift|jump')})", "{{column}}"),
+        query(f"max by (column) ({ratio('drift|prediction_drift|jump')})", "{{column}}"),
         top=2,
         unit="percentunit",
         link=REPORT,

@@ -127,17 +127,18 @@ def _aliases() -> Panel:
     score = f'{keys} (relay_model_score{{{OF},metric="%s"}})'
     return listing(
         "Who is what",
-        "Hold-out scores of the versions that have an alias. A calibration error near the policy's "
-        "limit says the probabilities should not be taken literally.",
+        "Hold-out scores of the versions that have an alias; what stands beside the log loss is as "
+        "the kind of problem has it. A calibration error near the policy's limit says the "
+        "probabilities should not be taken literally.",
         rows(score % "log_loss"),
-        rows(score % "auc"),
+        rows(f'{keys} (relay_model_score{{{OF},metric=~"auc|accuracy|perplexity"}})'),
         rows(score % "calibration_error"),
         rows(f"time() - {keys} (relay_model_version_created_timestamp_seconds{{{OF}}})"),
         columns={
             "alias": "alias",
             "version": "version",
             "Value #A": "log loss",
-            "Value #B": "AUC",
+            "Value #B": "AUC, accuracy or perplexity",
             "Value #C": "calibration error",
             "Value #D": "age",
         },

@@ -21,7 +21,7 @@ class Hyperparameters:
     """What may be tuned about the network: ``train.network`` in params.yaml."""
 
     patch: int = 2  # pixels of a patch's side; must divide 8
-    width: int = 32  # of a token's vector, D
+    width: int = 48  # of a token's vector, D
     heads: int = 4  # must divide the width
     layers: int = 2
     dropout: float = 0.1

@@ -1,18 +1,21 @@
-"""A fresh stack in; a first model, trained and served, out. ``first_model.py MODEL BATCH...``.
+"""A fresh stack in; a first version of every model, trained and served, out.
 
-Lands the batches, has Airflow ingest each as a person would, and waits until serving answers with
-what the train DAG made of them. Where a model is served already it does nothing, so that it may run
-at every start.
+Lands a model's first batches, has Airflow ingest each as a person would, until there are as many
+rows as its policy wants to train on, and waits until serving answers with what the train DAG made
+of them. A model that is served already is left alone, so that this may run at every start.
+``first_model MODEL...`` is about these models alone.
 """
 
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import httpx
+
+from pipelines import models
 
 T = TypeVar("T")
 AIRFLOW, SERVING = "http://airflow:8080", "http://serving:8000"
@@ -26,30 +29,42 @@ class FirstModelError(RuntimeError):
 
 def main() -> int:
     """Give 0 once a model is served, 1 with a sentence if that does not come about."""
-    model, *batches = sys.argv[1:]
+    chosen = sys.argv[1:] or models.names()
     try:
-        make(model, batches)
+        for model in chosen:
+            make(model)
     except FirstModelError as why:
         sys.stderr.write(f"no first model: {why}\n")
         return 1
-    say(f"{model} is served; `docker compose run --rm relay status` says where everything is")
+    served = f"{', '.join(chosen)} served"
+    say(f"{served}; `docker compose run --rm relay status` says where everything is")
     return 0
 
 
-def make(model: str, batches: list[str]) -> None:
-    """Bring the batches in, and wait until a model made of them answers."""
+def make(model: str) -> None:
+    """Bring the first batches in, and wait until a version made of them answers."""
     if has_champion(model):
         say(f"{model} has a champion already")
     else:
         airflow = log_in()
         wait_for(lambda: knows(airflow, f"{model}_train"), f"Airflow to read the DAGs of {model}")
         known = failed_trainings(airflow, model)  # of an earlier start
-        for batch in batches:
+        for batch in first_batches(models.load(model)):
             land(model, batch)
             ingest(airflow, model, batch)
             say(f"{batch} is in the data registry")
         wait_for(lambda: is_trained(airflow, model, known), "the first champion")
     wait_for(lambda: is_served(model), f"serving to answer for {model}")
+
+
+def first_batches(model: models.Model) -> Iterator[str]:
+    """Name a feed's batches, oldest first, until the policy has enough rows to train on."""
+    rows = 0
+    for name in model.feed.batch_names():
+        if rows >= model.policy.train.min_rows:
+            return
+        yield name
+        rows += len(model.feed.read_batch(name))
 
 
 def has_champion(model: str) -> bool:
