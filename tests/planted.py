@@ -57,12 +57,11 @@ class Champion:
         """Give the months' rows as the simulator asks them, with what comes true of them."""
         data = self.model.policy.data
         batch = pd.concat(map(self.model.feed.read_batch, months), ignore_index=True)
-        asked = batch.assign(id=batch[data.id], event_time=batch[data.event_time])
+        asked: pd.DataFrame = batch.assign(id=batch[data.id], event_time=batch[data.event_time])
         if self.model.problem.labelled:
             rows = self.model.rows
             asked = asked.assign(label=rows.label(batch), label_time=rows.label_time(batch))
-        in_order: pd.DataFrame = asked.sort_values("event_time", ignore_index=True)
-        return in_order
+        return asked
 
     def answer(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Add the graph's outputs, in place of what columns of these names there were."""
