@@ -89,9 +89,11 @@ def main() -> int:
     parser.add_argument(
         "--cold", action="store_true", help="also install into a fresh clone with an empty cache"
     )
+    parser.add_argument("--model", required=True, choices=models.names(), help="whose lap")
+    given = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 130)
-    install = cold_install() if parser.parse_args().cold else warm_install()
-    bench = lap(install, console)
+    install = cold_install() if given.cold else warm_install()
+    bench = lap(given.model, install, console)
     show(bench, console)
     written = write(bench, Embedded().home / "bench/lap.json")
     console.print(f"written to {written}")
@@ -119,9 +121,8 @@ def cold_install() -> Install:
         return Install(time.monotonic() - begun, "fresh clone, empty cache")
 
 
-def lap(install: Install, console: Console) -> Bench:
-    """Run the platform and one lap of the first model on a home that is thrown away."""
-    (model, *_) = models.names()
+def lap(model: str, install: Install, console: Console) -> Bench:
+    """Run the platform and one lap of a model on a home that is thrown away."""
     programs: Stages = []
     begun = time.monotonic()
     with TemporaryDirectory(prefix="relay-bench-") as home:

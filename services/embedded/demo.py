@@ -1,6 +1,7 @@
 """``make demo``: the platform and one lap before a person's eyes; it stays up until Ctrl-C.
 
-With ``--once`` it ends after the lap, with 0 only if every stage did what it should.
+The lap is one model's; the platform is of all, for whoever asks. With ``--once`` it ends after the
+lap, with 0 only if every stage did what it should.
 """
 
 import argparse
@@ -63,20 +64,18 @@ class Teller:
             self.status = None
 
 
-def lap(platform: Platform, console: Console, teller: Teller) -> None:
-    """Drive one lap for every model, and say what came out."""
+def lap(platform: Platform, name: str, console: Console, teller: Teller) -> None:
+    """Drive one lap for a model, and say what came out."""
     airflow_address = next(a for a in platform.addresses() if a.name == "airflow")
     airflow = AirflowApi(airflow_address.url, airflow_address.login, airflow_address.password)
-    for name in models.names():
-        one = Lap(platform, airflow, name, models.load(name).feed.batch_names(), teller)
-        if not one.run():
-            console.print(f"the lap of {name} was made before; `make clean` forgets it")
-        console.print(summarise(name, one.status(), one.record))
+    one = Lap(platform, airflow, name, models.load(name).feed.batch_names(), teller)
+    if not one.run():
+        console.print(f"the lap of {name} was made before; `make clean` forgets it")
+    console.print(summarise(name, one.status(), one.record))
 
 
-def stay(platform: Platform, console: Console) -> None:
+def stay(platform: Platform, name: str, console: Console) -> None:
     """Let slow traffic go on until Ctrl-C."""
-    (name, *_) = models.names()
     platform.simulate(["--model", name, "--rate", RATE, "--sample", SAMPLE])
     console.print(f"Traffic goes on, {RATE} requests a second. Ctrl-C stops everything.")
     signal.pause()
@@ -99,7 +98,8 @@ def main() -> int:
     """Give 0 if all went well, 1 with a message if not."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="one lap, then stop")
-    once = parser.parse_args().once
+    parser.add_argument("--model", required=True, choices=models.names(), help="whose lap")
+    given = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 130)
@@ -110,16 +110,16 @@ def main() -> int:
 
     try:
         with start(Embedded(), well) as platform, orderly(teller):
-            lap(platform, console, teller)
+            lap(platform, given.model, console, teller)
             console.print(show_addresses(platform.addresses(), dict(platform.without)))
-            if once:
+            if given.once:
                 console.print("the lap is made; stopping all of it, `make demo` goes on from here")
             else:
-                stay(platform, console)
+                stay(platform, given.model, console)
     except KeyboardInterrupt:
         teller.quiet()
         console.print("stopped; nothing is left running, and `make demo` goes on from here")
-        return 0 if not once else 130
+        return 0 if not given.once else 130
     except (PlatformError, LapError, AirflowError) as error:
         teller.quiet()
         where = f"{teller.stage}: " if teller.stage else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from monitoring.limits import CheckName
@@ -87,3 +88,6 @@ def test_no_shared_file_names_a_model() -> None:
     for name in models.names():
         named = [str(p) for p, tree in code.items() if f"value='{name}'" in tree]
         assert not named, f"{name} is named in {named}: shared code takes any model"
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    told = {word for service in services for word in service.get("command", ())}
+    assert not told & set(models.names()), "the stack is of all models"
