@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipelines import models
+from pipelines import models, torchrun
 from pipelines.exits import (
     FAILED,
     NOTHING_TO_DO,
@@ -53,7 +53,8 @@ def step(command: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         result = _asked(lambda: command(*arguments, **options))
-        typer.echo(json.dumps(result))
+        if torchrun.rank() == 0:
+            typer.echo(json.dumps(result))
 
     return run
 
@@ -62,7 +63,7 @@ def _asked(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Let our own rooms log, and turn the ways to end into exit codes."""
     logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
     for room in ("pipelines", "monitoring"):  # the libraries' own progress would bury ours
-        logging.getLogger(room).setLevel(logging.INFO)
+        logging.getLogger(room).setLevel(logging.WARNING if torchrun.rank() else logging.INFO)
     warnings.filterwarnings("ignore", module="torch|mlflow|copyreg")  # theirs to mend
     os.environ |= QUIET
     try:
@@ -116,9 +117,15 @@ def train(
     learning_rate: Annotated[float | None, typer.Option()] = None,
     seed: Annotated[int | None, typer.Option()] = None,
 ) -> dict[str, Any]:
-    """Train on a dataset version; the result is an MLflow run."""
+    """Train on a dataset version; the result is an MLflow run.
+
+    Started by ``torchrun``, or with ``train.scale.processes`` above 1, several processes share it.
+    """
     from pipelines.steps.train import run_train
 
+    wanted = models.load(model).policy.train.scale.processes
+    if wanted > 1 and not torchrun.launched():
+        raise typer.Exit(torchrun.launch(wanted, sys.argv))
     given = {
         "history_days": months and round(months * 30.44),
         "epochs": epochs,

@@ -14,10 +14,13 @@ OF_HPARAMS = (bool, int, float, str)  # types that TensorBoard's table of runs t
 
 
 class EventFiles:
-    """One run's event files, in a folder of their own; OSError where that cannot be written."""
+    """One run's event files, in a folder of their own; OSError where that cannot be written.
+
+    Points that a killed process has written there are shown no more: all are written once again.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._writer = SummaryWriter(str(folder))
+        self._writer = SummaryWriter(str(folder), purge_step=0)
 
     def add(self, metrics: Mapping[str, float], step: int) -> None:
         """Write one point of each curve, to be seen at once."""

@@ -99,6 +99,15 @@ class Ingest(Section):
     max_out_of_range_share: float = Field(ge=0, le=1)
 
 
+class Scale(Section):
+    """By what means is learnt; what comes out is the same, within rounding."""
+
+    processes: int = Field(default=1, ge=1)  # share every batch
+    accumulation: int = Field(default=1, ge=1)  # parts of a process's share, one after the other
+    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16 where there is a GPU
+    compile: bool = False  # where there is a GPU
+
+
 class Train(Section):
     """What is trained on, and how; days count back from the newest event in the dataset."""
 
@@ -115,6 +124,7 @@ class Train(Section):
     seed: int
     slices: list[str] = Field(min_length=1)
     baselines: list[str] = Field(min_length=1)
+    scale: Scale = Scale()  # policies recorded with older versions have none
     network: dict[str, Any]
 
     @model_validator(mode="after")

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     prediction_log_days: int = Field(default=90, ge=1, description="answers are kept this long")
     checks: Folder = _under_home("checks", "check results, newest per model")
     evidently_workspace: Folder = _under_home("evidently", "reports for the Evidently UI")
+    checkpoints: Folder = _under_home("checkpoints", "from which killed trainings go on")
     tensorboard_logs: Folder = _under_home("tensorboard", "event files, <model>/<run id>/")
 
     mlflow_port: int = 5000

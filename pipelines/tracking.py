@@ -83,11 +83,16 @@ class Tracking:
     # Runs -----------------------------------------------------------------------------------
 
     @contextmanager
-    def run(self, experiment: str, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Open a run; it ends as finished, or as failed when the block raises."""
+    def run(
+        self, experiment: str, name: str, tags: Mapping[str, str], resumed: str = ""
+    ) -> Iterator[str]:
+        """Open a run, or go on in one that was ``resumed``; its id.
+
+        It ends as finished, or as failed when the block raises.
+        """
         found = mlflow.set_experiment(experiment)
         self.client.set_experiment_tag(found.experiment_id, *KIND)
-        with mlflow.start_run(run_name=name, tags=dict(tags)) as run:
+        with mlflow.start_run(resumed or None, run_name=name, tags=dict(tags)) as run:
             yield run.info.run_id
 
     def find_runs(self, experiment: str, condition: str, newest: int = 100) -> list[Run]:
@@ -121,6 +126,11 @@ class Tracking:
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log metrics of the open run, at a step of a curve or as final values."""
         mlflow.log_metrics(dict(metrics), step=step)
+
+    def last_step(self, run_id: str, metric: str) -> int:
+        """Tell how far a run's curve goes; 0 where it has not begun."""
+        curve = self.client.get_metric_history(run_id, metric)
+        return max((point.step for point in curve), default=0)
 
     def log_figure(self, figure: "Figure", name: str) -> None:
         """Log a plot as a PNG artifact."""

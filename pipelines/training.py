@@ -6,32 +6,23 @@ The same seed and rows give the same bits on a CPU: one thread, seeded, determin
 
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipelines import processes, torchrun
+from pipelines.acceleration import precision, prepare, unshared
+from pipelines.checkpoints import Checkpoint
 from pipelines.features import Inputs
+from pipelines.learning import Learning, Schedule
 from pipelines.losses import Loss
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 OnStep = Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to learn; fields of ``train`` in params.yaml."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    patience: int  # epochs without a better validation before stopping
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -69,91 +60,103 @@ def fit(
     loss: Loss,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep = lambda: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Train what ``build`` makes until the validation log loss stops falling.
+    """Train what ``build`` makes until the validation loss stops falling.
 
     ``build`` is called after seeding, so initial weights follow the seed as well; ``loss`` is that
-    of the kind of problem (``pipelines.losses``). ``on_epoch`` gets
-    the epoch, from 1, and its metrics while training runs: ``train_log_loss``,
-    ``validation_log_loss``, ``learning_rate`` at its first step and ``gradient_norm`` at its last;
-    ``on_step`` is called after each step of the optimizer.
+    of the kind of problem (``pipelines.losses``). ``on_epoch`` gets the epoch, from 1, and its
+    metrics while training runs: ``train_log_loss``, ``validation_log_loss``, ``learning_rate`` at
+    its first step and ``gradient_norm`` at its last; ``on_step`` is called after each step of the
+    optimizer.
+
+    With a ``checkpoint`` the state of every epoch is kept. Where it holds one, training goes on
+    from there to the same bits, and ``on_epoch`` is told of the epochs before once more.
+
     Raises FloatingPointError where the loss stops being a number.
     """
-    device = pick_device()
+    device = processes.device()
+    on_epoch = on_epoch or (lambda epoch, metrics: None)
     with deterministic(schedule.seed):
         network = build().to(device)
         train, validation = train.to(device), validation.to(device)
-        steps = schedule.epochs * -(-len(train.labels) // schedule.batch_size)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        learning = Learning(network, schedule, len(train.labels))
+        if checkpoint and (saved := checkpoint.load()):
+            learning.restore(saved)
+        processes.agree(
+            learning.epoch, "the epoch to go on from: is the checkpoint's folder shared"
         )
-        # the step size falls along a cosine to zero: late epochs settle rather than wander
-        decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-        order = torch.Generator().manual_seed(schedule.seed)
-        history: list[dict[str, float]] = []
-        best, best_epoch, best_state = float("inf"), 0, deepcopy(network.state_dict())
+        for epoch, metrics in enumerate(learning.history, start=1):
+            on_epoch(epoch, metrics)
+        asked = prepare(network, schedule, device)
 
-        for epoch in range(1, schedule.epochs + 1):
-            shuffled = torch.randperm(len(train.labels), generator=order).to(device)
-            batches = torch.split(shuffled, schedule.batch_size)
-            metrics = _learn(network, train, batches, loss, optimizer, decay, on_step)
-            network.eval()
-            with torch.no_grad():
-                score = log_loss(network, validation, loss).item()
-            if not np.isfinite(metrics["train_log_loss"] + score):
+        while not learning.ended():
+            metrics = _learn(asked, train, learning, loss, on_step)
+            metrics["validation_log_loss"] = _validate(network, validation, loss)
+            if not np.isfinite(metrics["train_log_loss"] + metrics["validation_log_loss"]):
                 raise FloatingPointError(
-                    f"the loss is not a number in epoch {epoch}: lower train.learning_rate"
+                    f"the loss is not a number in epoch {learning.epoch + 1}: "
+                    f"lower train.learning_rate"
                 )
-            metrics["validation_log_loss"] = score
-            history.append(metrics)
-            if on_epoch:
-                on_epoch(epoch, metrics)
-            if score < best:
-                best, best_epoch, best_state = score, epoch, deepcopy(network.state_dict())
-            elif epoch - best_epoch >= schedule.patience:
-                break
+            learning.end_epoch(metrics, metrics["validation_log_loss"])
+            if checkpoint and torchrun.rank() == 0:
+                checkpoint.save(learning.state())
+            on_epoch(learning.epoch, metrics)
 
-        network.load_state_dict(best_state)
-    return Fit(network.cpu().eval(), best_epoch, history)
+        network.load_state_dict(learning.best_state)
+    return Fit(network.cpu().eval(), learning.best_epoch, learning.history)
 
 
 def _learn(
-    network: nn.Module,
-    train: Examples,
-    batches: Sequence[Tensor],
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    decay: torch.optim.lr_scheduler.LRScheduler,
-    on_step: OnStep,
+    asked: nn.Module, train: Examples, learning: Learning, loss: Loss, on_step: OnStep
 ) -> dict[str, float]:
-    """Take one step a batch of row indices; give the epoch's metrics, dropout on."""
-    network.train()
-    learning_rate = float(optimizer.param_groups[0]["lr"])
+    """Take one epoch's steps; give its metrics, dropout on."""
+    asked.train()
+    learning_rate = float(learning.optimizer.param_groups[0]["lr"])
     total = 0.0
-    for rows in batches:
-        mean = log_loss(network, train.at(rows), loss)
-        optimizer.zero_grad()
-        torch.autograd.backward(mean)
-        optimizer.step()
-        decay.step()
-        total += mean.item() * len(rows)
+    for rows in learning.shuffled_batches(train.labels.device):
+        learning.optimizer.zero_grad()
+        total += _add_gradients(asked, train, rows, learning.schedule, loss) * len(rows)
+        learning.optimizer.step()
+        learning.decay.step()
         on_step()
-    gradients = [each.grad for each in network.parameters() if each.grad is not None]
+    gradients = [each.grad for each in asked.parameters() if each.grad is not None]
     return {
-        "train_log_loss": total / len(train.labels),
+        "train_log_loss": processes.mean(total / len(train.labels)),
         "learning_rate": learning_rate,
         "gradient_norm": nn.utils.get_total_norm(gradients).item(),
     }
 
 
+def _add_gradients(
+    asked: nn.Module, train: Examples, rows: Tensor, schedule: Schedule, loss: Loss
+) -> float:
+    """Compute the gradients of a batch's mean loss, part by part; give this process's loss."""
+    mine, weight = processes.share(rows)
+    parts = mine.chunk(schedule.accumulation)
+    total = 0.0
+    for part in parts:
+        last = part is parts[-1]  # whose gradients wait for the other processes'
+        with nullcontext() if last else unshared(asked):
+            with precision(schedule, part.device):
+                mean = log_loss(asked, train.at(part), loss) * (weight * len(part) / len(mine))
+            torch.autograd.backward(mean)
+        total += mean.item()
+    return total
+
+
+def _validate(network: nn.Module, validation: Examples, loss: Loss) -> float:
+    """Give the mean loss of all rows, dropout off."""
+    network.eval()
+    mine, weight = processes.share(torch.arange(len(validation.labels)))
+    asked = validation if torchrun.size() == 1 else validation.at(mine.to(validation.labels.device))
+    with torch.no_grad():
+        return processes.mean(log_loss(network, asked, loss).item() * weight)
+
+
 def log_loss(network: nn.Module, examples: Examples, loss: Loss) -> Tensor:
     """Mean log loss of what a network makes of its inputs, in nats, a scalar tensor."""
     return loss(network(**examples.inputs), examples.labels)
-
-
-def pick_device() -> torch.device:
-    """Choose the GPU when there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import ValidationError
 
-from pipelines import environment
+from pipelines import attempts, environment, torchrun
 from pipelines.exits import NothingToDo, Refused
 from pipelines.models import LABEL, Model
 from pipelines.policy import Train, faults
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     import onnx
 
     from monitoring.problems import Floats
+    from pipelines.checkpoints import Checkpoint
     from pipelines.datasets import DatasetVersion
-    from pipelines.training import OnEpoch, OnStep
+    from pipelines.features import Encoder
+    from pipelines.training import Fit, OnEpoch, OnStep
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,16 @@ NETWORK = "network"
 REFERENCE = "reference.parquet"  # a sample of the training rows, for people
 REFERENCE_SKETCH = "reference.sketch"  # of all of them, for the monitor
 TRACE = "steps.trace.json.gz"  # of a few training steps, for https://ui.perfetto.dev
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A network, and what it was made of."""
+
+    fit: "Fit"
+    labelled: int  # rows that have a label
+    split: Split
+    encoder: "Encoder"
 
 
 @dataclass(frozen=True)
@@ -50,32 +62,19 @@ class Trained:
     training_rows: pd.DataFrame  # features, label and the graph's outputs
 
 
-def train(
+def learn(
     rows: pd.DataFrame,
     model: Model,
     params: Train,
-    on_epoch: "OnEpoch",
+    on_epoch: "OnEpoch | None" = None,
     on_step: "OnStep" = lambda: None,
-) -> Trained:
-    """Train the model's network and its baselines on the same split by time.
-
-    The same rows and parameters give the same graph, bit for bit, on the same CPU and versions.
-
-    Args:
-        rows: a dataset's rows, as in the policy's ``data.columns``; those without a label (in
-            flights: cancelled, diverted) teach nothing and are left out, and counted.
-        model: whose label, features and network.
-        params: the policy's ``train`` section.
-        on_epoch: called with the epoch and its metrics while training runs.
-        on_step: called after each step of the optimizer.
-
-    Raises:
-        ValueError: a part of the split has no rows.
-
-    """
+    checkpoint: "Checkpoint | None" = None,
+) -> Learned:
+    """Train the model's network on a split by time; see ``train``."""
     import torch
 
-    from pipelines import asking, losses, onnx_graph, scores, training
+    from pipelines import losses, training
+    from pipelines.learning import Schedule
 
     kind, features = model.policy.problem, model.policy.data.features
     labelled, split = _split(rows, model, params)
@@ -90,18 +89,53 @@ def train(
         lambda: model.network.build(hyper, encoder, learned.inputs),
         learned,
         examples(split.validation),
-        training.Schedule(
+        Schedule(
             epochs=params.epochs,
             batch_size=params.batch_size,
             learning_rate=params.learning_rate,
             weight_decay=params.weight_decay,
             patience=params.patience,
             seed=params.seed,
+            **params.scale.model_dump(exclude={"processes"}),
         ),
         losses.LOSSES[kind],
         on_epoch,
         on_step,
+        checkpoint,
     )
+    return Learned(fit, labelled, split, encoder)
+
+
+def train(
+    rows: pd.DataFrame,
+    model: Model,
+    params: Train,
+    on_epoch: "OnEpoch | None" = None,
+    on_step: "OnStep" = lambda: None,
+    checkpoint: "Checkpoint | None" = None,
+) -> Trained:
+    """Train the model's network and its baselines on the same split by time.
+
+    The same rows and parameters give the same graph, bit for bit, on the same CPU and versions.
+
+    Args:
+        rows: a dataset's rows, as in the policy's ``data.columns``; those without a label (in
+            flights: cancelled, diverted) teach nothing and are left out, and counted.
+        model: whose label, features and network.
+        params: the policy's ``train`` section.
+        on_epoch: called with the epoch and its metrics while training runs.
+        on_step: called after each step of the optimizer.
+        checkpoint: keeps the state of every epoch; where it has one, training goes on from there.
+
+    Raises:
+        ValueError: a part of the split has no rows.
+
+    """
+    from pipelines import asking, onnx_graph, scores
+
+    kind, features = model.policy.problem, model.policy.data.features
+    learned = learn(rows, model, params, on_epoch, on_step, checkpoint)
+    fit, split, encoder = learned.fit, learned.split, learned.encoder
     graph = onnx_graph.build_graph(fit.network, encoder, split.train.head(2))
     said, truth = _answers(graph, model, params, split), split.holdout[LABEL]
     return Trained(
@@ -112,7 +146,7 @@ def train(
             "train": len(split.train),
             "validation": len(split.validation),
             "holdout": len(split.holdout),
-            "without_label": len(rows) - labelled,
+            "without_label": len(rows) - learned.labelled,
         },
         holdout=split.holdout,
         said=said,
@@ -153,7 +187,8 @@ def run_train(
 ) -> dict[str, Any]:
     """Train on a dataset version (by default the newest) and keep everything in an MLflow run.
 
-    A repeated Airflow task finds the run that it finished, or closes the one that was killed.
+    A repeated Airflow task finds the run that it finished; what was killed goes on in its own run,
+    from its newest checkpoint, whoever asks for the same training again.
 
     Raises:
         NothingToDo: there is too little data, or new data alone does not train (policy).
@@ -162,56 +197,115 @@ def run_train(
     """
     registry = data_registry(settings)
     version = registry.get(model.name, dataset) if dataset else registry.latest(model.name)
-    params = _change(model.policy.train, overrides)
+    params = _change(model.policy.train, dict(overrides) | _processes(model.policy.train))
     _refuse_needless(model, version, tracking, params, trigger)
     assert version is not None  # noqa: S101  said above
-    if done := _earlier_attempt(model, settings, tracking):
+    if done := attempts.finished(model, settings, tracking):
         return done
     since = pd.Timestamp(version.span[1]) - pd.Timedelta(days=params.history_days + 1)
     rows = registry.read(version, since.isoformat())
-    tags = {
-        "relay.trigger": trigger,
-        "relay.reason": reason or {"data": f"new data: {version.tag}"}.get(trigger, "by hand"),
+    origin = {
         "relay.dataset": version.tag,
         "relay.dataset_revision": version.revision,
         "relay.dataset_md5": version.md5,
         "relay.code_commit": environment.code_commit(settings),
+    }
+    checkpoint = attempts.checkpoint_of(model, params, origin, settings)
+    result = {"step": "train", "model": model.name}
+    if torchrun.rank():
+        _join(rows, model, params, checkpoint)
+        return result  # the first process tells what came of it
+    tags = origin | {
+        "relay.trigger": trigger,
+        "relay.reason": reason or {"data": f"new data: {version.tag}"}.get(trigger, "by hand"),
         "relay.airflow_run": settings.airflow_run,
     }
-    with tracking.run(model.name, f"{version.tag} seed {params.seed}", tags) as run_id:
-        log.info(
-            "run %s: %s, %d rows, because %s", run_id, version.tag, len(rows), tags["relay.reason"]
-        )
-        policy = model.policy.model_copy(update={"train": params})
-        tracking.log_json(policy.model_dump(mode="json", by_alias=True), "policy.json")
-        tracking.log_params(params.model_dump() | environment.facts())
-        tracking.log_dataset(version, rows, "training")
-        started = time.monotonic()
-        event_files = settings.tensorboard_logs / model.name / run_id
-        trained = _train_watched(rows, model, params, tracking, event_files)
-        _log(trained, model, tracking, time.monotonic() - started)
+    with checkpoint.held():
+        trained = _track(version, rows, model, params, tags, tracking, settings, checkpoint)
     summary = {name: round(each["log_loss"], 4) for name, each in trained.scores.items()}
     log.info("log loss on the hold-out: %s", summary)
-    return {"step": "train", "model": model.name, "run_id": run_id, "log_loss": summary}
+    return result | {"run_id": checkpoint.run_id, "log_loss": summary}
+
+
+def _join(rows: pd.DataFrame, model: Model, params: Train, checkpoint: "Checkpoint") -> None:
+    """Take this process's share of a training that the first one tracks."""
+    from pipelines.processes import group
+
+    with group():
+        learn(rows, model, params, checkpoint=checkpoint)
+
+
+def _track(
+    version: "DatasetVersion",
+    rows: pd.DataFrame,
+    model: Model,
+    params: Train,
+    tags: Mapping[str, str],
+    tracking: Tracking,
+    settings: Settings,
+    checkpoint: "Checkpoint",
+) -> Trained:
+    """Train in a run of its own, or in that of the training that was killed."""
+    from pipelines.processes import group
+
+    resumed = attempts.resumed(checkpoint, model, settings, tracking)
+    name = f"{version.tag} seed {params.seed}"
+    with tracking.run(model.name, name, tags, resumed) as run_id, group():
+        log.info("run %s: %s, %d rows, %s", run_id, version.tag, len(rows), tags["relay.reason"])
+        if not resumed:
+            _log_origin(version, rows, model, params, tracking)
+        checkpoint.run_id = run_id
+        started = time.monotonic()
+        trained = _train_watched(rows, model, params, tracking, settings, checkpoint)
+        _log(trained, model, tracking, time.monotonic() - started)
+    checkpoint.forget()
+    return trained
+
+
+def _log_origin(
+    version: "DatasetVersion", rows: pd.DataFrame, model: Model, params: Train, tracking: Tracking
+) -> None:
+    policy = model.policy.model_copy(update={"train": params})
+    tracking.log_json(policy.model_dump(mode="json", by_alias=True), "policy.json")
+    tracking.log_params(params.model_dump() | environment.facts())
+    tracking.log_dataset(version, rows, "training")
 
 
 def _train_watched(
-    rows: pd.DataFrame, model: Model, params: Train, tracking: Tracking, folder: Path
+    rows: pd.DataFrame,
+    model: Model,
+    params: Train,
+    tracking: Tracking,
+    settings: Settings,
+    checkpoint: "Checkpoint",
 ) -> Trained:
-    """Train while MLflow, TensorBoard's event files and the log are told how it goes."""
+    """Train while MLflow, TensorBoard's event files and the log are told how it goes.
+
+    Epochs from before a kill are told once more: to MLflow those that it has not heard of.
+    """
     from pipelines.event_files import event_files
 
+    folder = settings.tensorboard_logs / model.name / checkpoint.run_id
+    heard = tracking.last_step(checkpoint.run_id, "learning_rate")
     with event_files(folder) as events, _trace_of_steps(tracking) as on_step:
 
         def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
-            tracking.log_metrics(metrics, step=epoch)
+            if epoch > heard:
+                tracking.log_metrics(metrics, step=epoch)
             events.add(metrics, step=epoch)
             log.info("epoch %d: %s", epoch, {name: round(v, 4) for name, v in metrics.items()})
 
-        trained = train(rows, model, params, on_epoch, on_step)
+        trained = train(rows, model, params, on_epoch, on_step, checkpoint)
         scores = {f"holdout/{metric}": value for metric, value in trained.scores[NETWORK].items()}
         events.end(dict(flatten(params.model_dump())), scores)
     return trained
+
+
+def _processes(params: Train) -> dict[str, Any]:
+    """Change the policy to what torchrun has started, so that the record is true."""
+    if not torchrun.launched():
+        return {}
+    return {"scale": params.scale.model_copy(update={"processes": torchrun.size()}).model_dump()}
 
 
 def _change(params: Train, overrides: Mapping[str, Any]) -> Train:
@@ -258,20 +352,6 @@ def _refuse_needless(
                 f"{version.tag} is there for the next training; {champion} stays until the "
                 f"monitor asks or a person does (policy: train.on_new_data is false)"
             )
-
-
-def _earlier_attempt(model: Model, settings: Settings, tracking: Tracking) -> dict[str, Any] | None:
-    if not settings.airflow_run:
-        return None
-    mine = f"tags.`relay.airflow_run` = '{settings.airflow_run}'"
-    for run in tracking.find_runs(model.name, mine):
-        if run.info.status == "FINISHED":
-            log.info("run %s of this Airflow run is finished: nothing to do again", run.info.run_id)
-            return {"step": "train", "model": model.name, "run_id": run.info.run_id}
-        if run.info.status == "RUNNING":
-            log.warning("run %s was killed half-way; beginning again", run.info.run_id)
-            tracking.kill_run(run.info.run_id)
-    return None
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from pipelines.steps.promote import promote
 from pipelines.steps.register import register
 from pipelines.steps.retrain import retrain
 from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH, TRACE, run_train
+from pipelines.torchrun import launch
 from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
 from services.embedded.programs import tensorboard
 from services.embedded.settings import Embedded
@@ -58,15 +59,16 @@ POLICY: dict[str, dict[str, Any]] = {  # what training in seconds on so few rows
     "retrain": {"checks": ["drift"]},
 }
 
+LONG: dict[str, Any] = {"epochs": 60, "patience": 60}
 TRAINER = """
 import sys
 from pipelines.settings import Settings
 from pipelines.steps.train import run_train
 from pipelines.tracking import Tracking
-from tests.integration.test_steps import small_model
+from tests.integration.test_steps import LONG, small_model
 
 settings = Settings()
-run_train(small_model(), settings, Tracking(settings.mlflow_url), {"epochs": 900, "patience": 900})
+run_train(small_model(), settings, Tracking(settings.mlflow_url), LONG)
 """
 
 
@@ -237,24 +239,70 @@ def test_an_evaluation_against_another_champion_promotes_nobody(lap: Lap) -> Non
     assert lap.alias(CHAMPION) == 3
 
 
-def test_a_killed_training_is_closed_and_begun_again(lap: Lap, tmp_path: Path) -> None:
-    name = "flights_train/killed"
+def kill_half_way(lap: Lap, name: str, log: Path) -> str:
+    """Start a long training as this Airflow run, kill it; gives the condition that finds it."""
     env = {
         "RELAY_HOME": str(lap.settings.home),
         "RELAY_MLFLOW_URL": lap.settings.mlflow_url,
         "RELAY_AIRFLOW_RUN": name,
+        "RELAY_CODE_COMMIT": "as it is",
     }
     mine = f"tags.`relay.airflow_run` = '{name}'"
     with (
-        (tmp_path / "log").open("w") as log,
+        log.open("w") as output,
         subprocess.Popen(
-            [sys.executable, "-c", TRAINER], cwd=ROOT, env=os.environ | env, stderr=log, stdout=log
+            [sys.executable, "-c", TRAINER], cwd=ROOT, env=os.environ | env, stderr=output
         ) as process,
     ):
         try:
             wait_for(lambda: learning(lap, mine), "a run whose curve has begun")
         finally:
             process.kill()
+    return mine
+
+
+def test_a_killed_training_goes_on_in_its_run_and_its_curve_is_unbroken(
+    lap: Lap, tmp_path: Path
+) -> None:
+    lap = replace(lap, settings=lap.settings.model_copy(update={"code_commit": "as it is"}))
+    mine = kill_half_way(lap, "flights_train/killed", tmp_path / "log")
+    (killed,) = lap.tracking.find_runs("flights", mine)
+    again = lap.train("flights_train/killed", **LONG)
+    (run,) = lap.tracking.find_runs("flights", mine)
+    assert (again, run.info.status) == (killed.info.run_id, "FINISHED")
+    whole = lap.train("flights_train/never killed", **LONG)
+    assert whole != again, "what has ended is not gone on with"
+    for curve in ("train_log_loss", "validation_log_loss", "learning_rate", "gradient_norm"):
+        went_on, at_once = (
+            [(point.step, point.value) for point in history]
+            for history in (
+                lap.tracking.client.get_metric_history(each, curve) for each in (again, whole)
+            )
+        )
+        assert went_on == at_once
+        assert [step for step, _ in went_on] == list(range(1, LONG["epochs"] + 1))
+    scores = ("holdout/log_loss", "holdout/auc", "best_epoch")
+    ours, theirs = (lap.tracking.get_run(each).data.metrics for each in (again, whole))
+    assert [ours[score] for score in scores] == [theirs[score] for score in scores]
+    assert not list(lap.settings.checkpoints.glob("*/*.pt"))
+
+
+def test_two_processes_are_one_run(lap: Lap, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "flights_train/shared"
+    monkeypatch.setenv("RELAY_HOME", str(lap.settings.home))
+    monkeypatch.setenv("RELAY_MLFLOW_URL", lap.settings.mlflow_url)
+    monkeypatch.setenv("RELAY_AIRFLOW_RUN", name)
+    assert launch(2, [sys.executable, "-c", TRAINER.replace(", LONG)", ', {"epochs": 2})')]) == 0
+    (run,) = lap.tracking.find_runs("flights", f"tags.`relay.airflow_run` = '{name}'")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["scale.processes"] == "2"
+    curve = lap.tracking.client.get_metric_history(run.info.run_id, "train_log_loss")
+    assert [point.step for point in curve] == [1, 2]
+
+
+def test_a_killed_training_is_closed_where_another_is_asked_for(lap: Lap, tmp_path: Path) -> None:
+    name = "flights_train/changed"
+    mine = kill_half_way(lap, name, tmp_path / "log")
     before = len(lap.tracking.versions("flights"))
     again = lap.train(name)
     finished, killed = lap.tracking.find_runs("flights", mine)

@@ -13,9 +13,10 @@ from pipelines import asking, onnx_graph
 from pipelines.features import TableEncoder
 from pipelines.flights import feed, rows
 from pipelines.flights.network import Hyperparameters, build
+from pipelines.learning import Schedule
 from pipelines.losses import binary
 from pipelines.policy import Column
-from pipelines.training import Examples, Schedule, fit
+from pipelines.training import Examples, fit
 
 FEATURES = {
     "temp": Column(type="double"),

@@ -9,40 +9,9 @@ from torch import nn
 
 from pipelines import training
 from pipelines.event_files import event_files
-from pipelines.flights.network import Hyperparameters, Network
 from pipelines.losses import binary
 from pipelines.profiling import tracing
-
-SCHEDULE = training.Schedule(
-    epochs=6, batch_size=64, learning_rate=0.01, weight_decay=0.01, patience=3, seed=0
-)
-
-
-def examples(rows: int, seed: int) -> training.Examples:
-    """Draw rows whose label follows one category and one number, with gaps in the numbers."""
-    generator = np.random.default_rng(seed)
-    categories = generator.integers(1, 4, (rows, 2))
-    numbers = generator.normal(size=(rows, 3)).astype(np.float32)
-    logits = 1.5 * numbers[:, 0] + np.array([0, -1.0, 0.0, 1.0])[categories[:, 0]]
-    labels = (generator.uniform(size=rows) < 1 / (1 + np.exp(-logits))).astype(np.float32)
-    numbers[generator.uniform(size=numbers.shape) < 0.1] = np.nan
-    inputs = {"categories": torch.from_numpy(categories), "numbers": torch.from_numpy(numbers)}
-    return training.Examples(inputs, torch.from_numpy(labels))
-
-
-TRAIN, VALIDATION = examples(1200, 1), examples(400, 2)
-
-
-def build() -> nn.Module:
-    return Network(Hyperparameters(hidden=16), [4, 4], TRAIN.inputs["numbers"])
-
-
-def fit(schedule: training.Schedule = SCHEDULE, **kwargs: object) -> training.Fit:
-    return training.fit(build, TRAIN, VALIDATION, schedule, binary, **kwargs)  # type: ignore[arg-type]
-
-
-def weights(fitted: training.Fit) -> dict[str, bytes]:
-    return {name: t.numpy().tobytes() for name, t in fitted.network.state_dict().items()}
+from tests.small_training import SCHEDULE, VALIDATION, fit, weights
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before() -> None:
