@@ -58,8 +58,16 @@ class Step(BaseOperator):
 
     template_fields: Sequence[str] = ("arguments",)
 
-    def __init__(self, step: str, model: str, arguments: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(task_id=step, **kwargs)
+    def __init__(
+        self,
+        step: str,
+        model: str,
+        arguments: Sequence[str] = (),
+        task_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(task_id=task_id or step, **kwargs)
+        self.step = step
         self.model = model
         self.arguments = list(arguments)
         self.process = SubprocessHook()
@@ -67,7 +75,7 @@ class Step(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the command and turn its exit code into what Airflow shall do."""
         given = [argument for argument in self.arguments if not argument.endswith("=")]
-        command = [os.environ.get("RELAY_COMMAND", "relay"), self.task_id, "--model", self.model]
+        command = [os.environ.get("RELAY_COMMAND", "relay"), self.step, "--model", self.model]
         run = context["dag_run"]
         environment = os.environ | {"RELAY_AIRFLOW_RUN": f"{run.dag_id}/{run.run_id}"}
         begun = time.monotonic()
@@ -77,7 +85,7 @@ class Step(BaseOperator):
         if done.exit_code == REFUSED:
             raise AirflowFailException(done.output)
         if done.exit_code:
-            raise AirflowException(f"relay {self.task_id} ended with {done.exit_code}: see its log")
+            raise AirflowException(f"relay {self.step} ended with {done.exit_code}: see its log")
         result: dict[str, Any] = json.loads(done.output)
         result["seconds"] = round(time.monotonic() - begun, 1)
         for asset in self.outlets:

@@ -59,6 +59,12 @@ dataset version, on a retrain event, or by hand.""",
                 train["learning_rate"], type="number", exclusiveMinimum=0, title="Learning rate"
             ),
             "seed": Param(train["seed"], type="integer", title="Seed"),
+            "study": Param(
+                None,
+                type=["null", "string"],
+                title="Study",
+                description=f"Learn by the best parameters of this study of {model}_tune.",
+            ),
         },
     ):
         (
@@ -70,8 +76,9 @@ dataset version, on a retrain event, or by hand.""",
                     "--reason={{ reason(triggering_asset_events) }}",
                     "--months={{ params.months or '' }}",
                     "--epochs={{ params.epochs }}",
-                    "--learning-rate={{ params.learning_rate }}",
+                    "--learning-rate={{ '' if params.study else params.learning_rate }}",
                     "--seed={{ params.seed }}",
+                    "--study={{ params.study or '' }}",
                 ],
             )
             >> Step(

@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -116,6 +116,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     seed: Annotated[int | None, typer.Option()] = None,
+    study: Annotated[str, typer.Option(help="Learn by the best parameters of this one.")] = "",
 ) -> dict[str, Any]:
     """Train on a dataset version; the result is an MLflow run.
 
@@ -132,11 +133,35 @@ def train(
         "learning_rate": learning_rate,
         "seed": seed,
     }
-    overrides = {name: value for name, value in given.items() if value is not None}
-    settings = Settings()
+    settings, overrides = Settings(), {}
+    if study:
+        from pipelines.steps.tune import best_parameters
+
+        overrides = best_parameters(study, settings)
+        reason = reason or f"the best of study {study}"
+    overrides |= {name: value for name, value in given.items() if value is not None}
+    tracking = _tracking(settings)
     return run_train(
-        models.load(model), settings, _tracking(settings), overrides, trigger, reason, dataset
+        models.load(model), settings, tracking, overrides, trigger, reason, dataset, study
     )
+
+
+@app.command()
+@step
+def tune(
+    model: ModelName,
+    part: Annotated[
+        Literal["study", "trial", "best"] | None,
+        typer.Option(help="Begin a study, try once, or end it; default: all of it."),
+    ] = None,
+    study: Annotated[str, typer.Option(help="Name of the study that the part is of.")] = "",
+    number: Annotated[int, typer.Option(min=0, help="Of the trial: seeds its choice.")] = 0,
+) -> dict[str, Any]:
+    """Search for better parameters; each trial is a training without a graph."""
+    from pipelines.steps.tune import tune as run
+
+    settings = Settings()
+    return run(models.load(model), settings, _tracking(settings), part, study, number)
 
 
 @app.command()

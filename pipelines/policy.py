@@ -4,6 +4,7 @@ Sections are named after the steps. A misspelt key, a missing one or a value of 
 error that names the file and the key: a gate whose limit was never read would be no gate.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -137,6 +138,41 @@ class Train(Section):
         return self
 
 
+class Range(Section):
+    """Numbers from low to high, both included; whole ones where both are whole."""
+
+    low: int | float
+    high: int | float
+    log: bool = False  # drawn evenly by their magnitude
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether a value may be drawn."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError(f"from {self.low} to {self.high} nothing can be drawn")
+        return self
+
+
+class Choice(Section):
+    """One of a few values."""
+
+    choices: list[int | float | str | bool] = Field(min_length=2)
+
+    def holds(self, value: Any) -> bool:
+        """Tell whether a value may be drawn."""
+        return value in self.choices
+
+
+class Tune(Section):
+    """What a study may change of ``train``, by dotted names (``network.hidden``), and how often."""
+
+    trials: int = Field(ge=1)
+    space: dict[str, Range | Choice] = Field(min_length=1)
+
+
 class Register(Section):
     """What a run must show to become a model version."""
 
@@ -203,6 +239,7 @@ class Policy(Section):
     outputs: dict[str, Output]
     ingest: Ingest
     train: Train
+    tune: Tune | None = None  # without one, nothing may be changed
     register_: Register = Field(alias="register")
     evaluate: Evaluate
     promote: Promote
@@ -240,6 +277,30 @@ class Policy(Section):
             which = "needs" if labelled else "has no labels for"
             raise ValueError(f"a problem of {self.problem} {which} {', '.join(wrong)}")
         return self
+
+    @model_validator(mode="after")
+    def _studies_begin_from_today(self) -> Self:
+        for name, space in self.tune.space.items() if self.tune else ():
+            value: Any = self.train.model_dump()
+            for key in name.split("."):
+                value = value.get(key) if isinstance(value, dict) else None
+            if not space.holds(value):
+                raise ValueError(
+                    f"tune.space.{name} does not hold what train.{name} is today: {value!r}"
+                )
+        return self
+
+
+def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Put values by dotted names into mappings: ``{"network.hidden": 64}`` into ``network``."""
+    found: dict[str, Any] = {}
+    for name, value in dotted.items():
+        *above, last = name.split(".")
+        place = found
+        for key in above:
+            place = place.setdefault(key, {})
+        place[last] = value
+    return found
 
 
 def read(path: Path) -> Policy:

@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     evidently_workspace: Folder = _under_home("evidently", "reports for the Evidently UI")
     checkpoints: Folder = _under_home("checkpoints", "from which killed trainings go on")
     tensorboard_logs: Folder = _under_home("tensorboard", "event files, <model>/<run id>/")
+    optuna_url: str = Field(
+        default_factory=lambda given: f"sqlite:///{given['home'] / 'optuna.db'}",
+        description="database of the studies; one of its own, of which Optuna makes the tables",
+    )
+    optuna_password_file: Path | None = Field(default=None, description="none: the URL has it")
 
     mlflow_port: int = 5000
     mlflow_url: str = _at_port_of("mlflow")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipelines.datasets import DatasetVersion
     from pipelines.policy import Column
 
+PARENT = "mlflow.parentRunId"  # tag of a nested run
 KIND = ("mlflow.experimentKind", "custom_model_development")  # the UI opens as for training
 CHAMPION, CHALLENGER = "champion", "challenger"
 
@@ -90,10 +91,19 @@ class Tracking:
 
         It ends as finished, or as failed when the block raises.
         """
-        found = mlflow.set_experiment(experiment)
-        self.client.set_experiment_tag(found.experiment_id, *KIND)
+        self._choose(experiment)
         with mlflow.start_run(resumed or None, run_name=name, tags=dict(tags)) as run:
             yield run.info.run_id
+
+    def open_run(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+        """Begin a run that other processes go on in; its id."""
+        chosen = self._choose(experiment)
+        return str(self.client.create_run(chosen, run_name=name, tags=dict(tags)).info.run_id)
+
+    def _choose(self, experiment: str) -> str:
+        found = mlflow.set_experiment(experiment)
+        self.client.set_experiment_tag(found.experiment_id, *KIND)
+        return str(found.experiment_id)
 
     def find_runs(self, experiment: str, condition: str, newest: int = 100) -> list[Run]:
         """List the runs for which an MLflow filter holds, newest first."""

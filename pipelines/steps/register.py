@@ -10,7 +10,7 @@ from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
 log = logging.getLogger(__name__)
 
 CARRIED = ("relay.dataset", "relay.dataset_revision", "relay.dataset_md5", "relay.code_commit")
-TRIGGERED = ("relay.airflow_run", "relay.trigger", "relay.reason")
+TRIGGERED = ("relay.airflow_run", "relay.trigger", "relay.reason", "relay.study")
 
 
 def check(status: str, difference: float | None, tolerance: float) -> list[str]:

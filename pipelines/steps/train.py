@@ -184,6 +184,7 @@ def run_train(
     trigger: str = "manual",
     reason: str = "",
     dataset: str | None = None,
+    study: str = "",
 ) -> dict[str, Any]:
     """Train on a dataset version (by default the newest) and keep everything in an MLflow run.
 
@@ -197,7 +198,7 @@ def run_train(
     """
     registry = data_registry(settings)
     version = registry.get(model.name, dataset) if dataset else registry.latest(model.name)
-    params = _change(model.policy.train, dict(overrides) | _processes(model.policy.train))
+    params = change(model.policy.train, dict(overrides) | _processes(model.policy.train))
     _refuse_needless(model, version, tracking, params, trigger)
     assert version is not None  # noqa: S101  said above
     if done := attempts.finished(model, settings, tracking):
@@ -219,6 +220,7 @@ def run_train(
         "relay.trigger": trigger,
         "relay.reason": reason or {"data": f"new data: {version.tag}"}.get(trigger, "by hand"),
         "relay.airflow_run": settings.airflow_run,
+        **({"relay.study": study} if study else {}),
     }
     with checkpoint.held():
         trained = _track(version, rows, model, params, tags, tracking, settings, checkpoint)
@@ -308,11 +310,22 @@ def _processes(params: Train) -> dict[str, Any]:
     return {"scale": params.scale.model_copy(update={"processes": torchrun.size()}).model_dump()}
 
 
-def _change(params: Train, overrides: Mapping[str, Any]) -> Train:
+def change(params: Train, overrides: Mapping[str, Any]) -> Train:
+    """Return the parameters with some of them changed; raise Refused if no policy may be so."""
     try:
-        return Train.model_validate(params.model_dump() | dict(overrides))
+        return Train.model_validate(_merged(params.model_dump(), overrides))
     except ValidationError as error:
         raise Refused(f"train cannot be run so: {faults(error)}") from error
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Put new values over old ones; mappings within mappings alike."""
+    within = {
+        key: _merged(old[key], value)
+        for key, value in new.items()
+        if isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
+    }
+    return {**old, **new, **within}
 
 
 def holdout(rows: pd.DataFrame, model: Model, params: Train) -> pd.DataFrame:
