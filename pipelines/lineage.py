@@ -17,8 +17,9 @@ from pipelines.models import Model
 from pipelines.policy import Policy, faults
 from pipelines.settings import Settings
 from pipelines.steps.ingest import data_registry
-from pipelines.steps.train import NETWORK, holdout, train
+from pipelines.steps.train import holdout, train
 from pipelines.tracking import CHAMPION, ModelVersion, Tracking
+from pipelines.training_record import NETWORK
 
 
 def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
         },
         "run": {
             "run_id": version.run_id,
-            "url": run_url(version, settings, tracking),
+            "url": tracking.run_url(version.run_id, settings.mlflow_link),
             "trigger": tags.get("relay.trigger", ""),
             "reason": tags.get("relay.reason", ""),
         },
@@ -122,12 +123,6 @@ def rollback(model: Model, tracking: Tracking) -> dict[str, Any]:
     tracking.tag(champion, {"relay.rolled_back_at": now})
     tracking.set_alias(predecessor, CHAMPION)
     return {"model": model.name, "champion": predecessor.version, "rolled_back": champion.version}
-
-
-def run_url(version: ModelVersion, settings: Settings, tracking: Tracking) -> str:
-    """Return the page of a version's run in the MLflow UI."""
-    experiment = tracking.get_run(version.run_id).info.experiment_id
-    return f"{settings.mlflow_link}/#/experiments/{experiment}/runs/{version.run_id}"
 
 
 def _dataset(version: ModelVersion, settings: Settings) -> DatasetVersion:

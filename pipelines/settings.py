@@ -6,7 +6,7 @@ line. Settings are read once, at a program's entrance, never at import.
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,6 +67,13 @@ class Settings(BaseSettings):
         description="database of the studies; one of its own, of which Optuna makes the tables",
     )
     optuna_password_file: Path | None = Field(default=None, description="none: the URL has it")
+    wandb: Literal["off", "offline", "online"] = Field(
+        default="off", description="tell Weights & Biases of trainings, too"
+    )
+    wandb_url: str = "https://api.wandb.ai"
+    wandb_project: str = "relay"
+    wandb_entity: str | None = Field(default=None, description="none: the key's own")
+    wandb_api_key_file: Path | None = None
 
     mlflow_port: int = 5000
     mlflow_url: str = _at_port_of("mlflow")

@@ -125,6 +125,10 @@ class Tracking:
                 f"run {run_id!r} is not in MLflow at {self.url}: {error}"
             ) from error
 
+    def run_url(self, run_id: str, link: str) -> str:
+        """Return a run's page in the MLflow UI that people find at ``link``."""
+        return f"{link}/#/experiments/{self.get_run(run_id).info.experiment_id}/runs/{run_id}"
+
     def kill_run(self, run_id: str) -> None:
         """Close a run whose process died, so that nobody waits for it."""
         self.client.set_terminated(run_id, "KILLED")

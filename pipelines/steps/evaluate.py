@@ -21,8 +21,8 @@ from pipelines.policy import Policy
 from pipelines.settings import Settings
 from pipelines.splits import days_before_newest
 from pipelines.steps.ingest import data_registry
-from pipelines.steps.train import NETWORK, REFERENCE_SKETCH
 from pipelines.tracking import CHAMPION, ModelVersion, Tracking, TrackingError
+from pipelines.training_record import NETWORK, REFERENCE_SKETCH
 
 log = logging.getLogger(__name__)
 

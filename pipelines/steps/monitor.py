@@ -16,8 +16,8 @@ from monitoring.sketches import WindowSketch, from_bytes, sketch_training
 from pipelines.exits import NothingToDo
 from pipelines.models import Model
 from pipelines.settings import Settings
-from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH
 from pipelines.tracking import Tracking
+from pipelines.training_record import REFERENCE, REFERENCE_SKETCH
 
 if TYPE_CHECKING:
     import pandas as pd

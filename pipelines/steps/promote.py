@@ -14,8 +14,8 @@ from pipelines.exits import NothingToDo, Refused
 from pipelines.models import Model
 from pipelines.policy import Promote
 from pipelines.steps.evaluate import EVALUATION
-from pipelines.steps.train import NETWORK
 from pipelines.tracking import CHALLENGER, CHAMPION, ModelVersion, Tracking
+from pipelines.training_record import NETWORK
 
 log = logging.getLogger(__name__)
 

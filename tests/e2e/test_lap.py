@@ -17,7 +17,7 @@ import pytest
 from monitoring.prediction_log.reading import read_labels, scan_predictions
 from monitoring.results import read_history
 from pipelines import batches, models
-from pipelines.steps.train import TRACE
+from pipelines.training_record import TRACE
 from services.embedded.settings import ROOT
 from services.simulator.plan import Plan
 from services.simulator.traffic import sampled

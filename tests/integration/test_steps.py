@@ -36,9 +36,10 @@ from pipelines.steps.monitor import experiment, monitor, reference_sketch
 from pipelines.steps.promote import promote
 from pipelines.steps.register import register
 from pipelines.steps.retrain import retrain
-from pipelines.steps.train import REFERENCE, REFERENCE_SKETCH, TRACE, run_train
+from pipelines.steps.train import run_train
 from pipelines.torchrun import launch
 from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
+from pipelines.training_record import REFERENCE, REFERENCE_SKETCH, TRACE
 from services.embedded.programs import tensorboard
 from services.embedded.settings import Embedded
 from tests.programs import ROOT, Program, free_port, running, wait_for
