@@ -25,6 +25,7 @@ class Schedule:
     weight_decay: float
     patience: int  # epochs without a better validation before stopping
     seed: int
+    warmup_share: float = 0.0  # of the steps, in which the learning rate rises to its full
     accumulation: int = 1  # parts that a batch is computed in, one after the other
     precision: str = "float32"  # or bfloat16, where there is a GPU
     compile: bool = False  # where there is a GPU
@@ -38,9 +39,9 @@ class Learning:
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
-        # the step size falls along a cosine to zero: late epochs settle rather than wander
         steps = schedule.epochs * -(-rows // schedule.batch_size)
-        self.decay = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, steps)
+        warmup = int(schedule.warmup_share * steps)
+        self.decay = learning_rates(self.optimizer, steps, warmup)
         self.order = torch.Generator().manual_seed(schedule.seed)
         self.history: list[dict[str, float]] = []
         self.best, self.best_epoch = float("inf"), 0
@@ -98,3 +99,18 @@ class Learning:
         self.history = state["history"]
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.best_state = state["best_state"]
+
+
+def learning_rates(
+    optimizer: torch.optim.Optimizer, steps: int, warmup: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Let the step size fall along a cosine to zero: late epochs settle rather than wander.
+
+    First it rises evenly for ``warmup`` steps, while the optimizer's averages are of few gradients
+    (Vaswani et al. 2017, section 5.3).
+    """
+    falls = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps - warmup)
+    if not warmup:
+        return falls
+    rises = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, [rises, falls], [warmup])

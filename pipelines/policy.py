@@ -120,6 +120,7 @@ class Train(Section):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    warmup_share: float = Field(default=0.0, ge=0, lt=1)  # of the steps: the rate rises to its full
     weight_decay: float = Field(ge=0)
     patience: int = Field(ge=1)
     seed: int

@@ -90,6 +90,7 @@ def learn(
             weight_decay=params.weight_decay,
             patience=params.patience,
             seed=params.seed,
+            warmup_share=params.warmup_share,
             **params.scale.model_dump(exclude={"processes"}),
         ),
         losses.LOSSES[kind],

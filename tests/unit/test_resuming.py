@@ -28,17 +28,18 @@ def cut_after(last: int, told: list[int]) -> object:
 
 
 def test_what_goes_on_from_a_checkpoint_comes_to_the_same_bits(tmp_path: Path) -> None:
-    whole = fit()
+    warm = replace(SCHEDULE, warmup_share=0.5)  # cut while the rate rises, and while it falls
+    whole = fit(warm)
     kept, told = Checkpoint(tmp_path / "state.pt"), list[int]()
     for last in (2, 4):
         with pytest.raises(PowerCutError):
-            fit(on_epoch=cut_after(last, told), checkpoint=kept)
-    gone_on = fit(on_epoch=cut_after(0, told), checkpoint=kept)
+            fit(warm, on_epoch=cut_after(last, told), checkpoint=kept)
+    gone_on = fit(warm, on_epoch=cut_after(0, told), checkpoint=kept)
     assert told == [1, 2, 1, 2, 3, 4, 1, 2, 3, 4, 5, 6]
     assert gone_on.history == whole.history
     assert gone_on.best_epoch == whole.best_epoch
     assert weights(gone_on) == weights(whole)
-    assert weights(fit(checkpoint=kept)) == weights(whole)  # nothing is left to do
+    assert weights(fit(warm, checkpoint=kept)) == weights(whole)  # nothing is left to do
 
 
 def test_patience_is_not_had_anew(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from pipelines import training
 from pipelines.event_files import event_files
+from pipelines.learning import learning_rates
 from pipelines.losses import binary
 from pipelines.profiling import tracing
 from tests.small_training import SCHEDULE, VALIDATION, fit, weights
@@ -21,6 +22,25 @@ def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before() -> None:
     again = fit()
     assert weights(once) == weights(again)
     assert once.history == again.history
+
+
+def test_the_learning_rate_rises_to_its_full_and_falls_to_nothing() -> None:
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=0.1)
+    rates, seen = learning_rates(optimizer, steps=20, warmup=4), []
+    for _ in range(20):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        rates.step()
+    assert seen[:5] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+    assert seen[4:] == sorted(seen[4:], reverse=True)
+    assert seen[12] == pytest.approx(0.05)  # the middle of what is left
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
+
+
+def test_a_training_warms_up_by_its_share_of_the_steps() -> None:
+    warm = fit(replace(SCHEDULE, warmup_share=0.5))
+    assert warm.history[1]["learning_rate"] < warm.history[2]["learning_rate"]
+    assert warm.history[3]["learning_rate"] == pytest.approx(SCHEDULE.learning_rate)
 
 
 def test_being_profiled_and_written_down_changes_no_bit(tmp_path: Path) -> None:
