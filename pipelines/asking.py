@@ -32,12 +32,17 @@ def predict(asked: ort.InferenceSession | ModelProto | bytes | Path, rows: pd.Da
     a "long" feature.
     """
     opened = asked if isinstance(asked, ort.InferenceSession) else session(asked)
+    names = [each.name for each in opened.get_outputs()]
+    answers = opened.run(names, tensors(opened, rows))
+    return dict(zip(names, map(np.asarray, answers), strict=True))
+
+
+def tensors(opened: ort.InferenceSession, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Make raw rows the graph's inputs by name; see ``predict``."""
     inputs = {each.name: each for each in opened.get_inputs()}
     if absent := [name for name in inputs if name not in rows]:
         raise KeyError(f"the rows lack the features {', '.join(absent)}")
-    feed = {name: _tensor(rows[name], each.type, each.shape) for name, each in inputs.items()}
-    names = [each.name for each in opened.get_outputs()]
-    return dict(zip(names, map(np.asarray, opened.run(names, feed)), strict=True))
+    return {name: _tensor(rows[name], each.type, each.shape) for name, each in inputs.items()}
 
 
 def columns(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -80,7 +80,11 @@ def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[st
     params = model.policy.train
     since = pd.Timestamp(dataset.span[1]) - pd.Timedelta(days=params.history_days + 1)
     rows = data_registry(settings).read(dataset, since.isoformat())
-    again = train(rows, model, params, lambda epoch, metrics: None)
+    again = train(rows, model, params)
+    if version.tags.get("relay.optimize") == "int8":
+        from pipelines.quantization import quantize
+
+        again = again.answered_by(quantize(again.graph), model)
     metrics = tracking.get_run(version.run_id).data.metrics
     after = dict(again.scores[NETWORK])
     before = {name: metrics.get(f"holdout/{name}") for name in after}

@@ -4,7 +4,6 @@ Sections are named after the steps. A misspelt key, a missing one or a value of 
 error that names the file and the key: a gate whose limit was never read would be no gate.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -181,6 +180,14 @@ class Register(Section):
     reference_rows: int = Field(ge=1)
 
 
+class Optimize(Section):
+    """Whether the graph is made smaller for serving, and what keeps it: else it stays as it is."""
+
+    method: Literal["none", "int8"]
+    max_score_loss: float = Field(ge=0)  # nats of log loss, on the hold-out
+    min_speedup: float = Field(ge=0)  # of the median, one row at a time: 1.1 is a tenth faster
+
+
 class Evaluate(Section):
     """How challenger and champion are compared on the same labelled rows."""
 
@@ -241,6 +248,7 @@ class Policy(Section):
     ingest: Ingest
     train: Train
     tune: Tune | None = None  # without one, nothing may be changed
+    optimize: Optimize | None = None  # nor this: the graph is served as it was exported
     register_: Register = Field(alias="register")
     evaluate: Evaluate
     promote: Promote
@@ -279,30 +287,6 @@ class Policy(Section):
             raise ValueError(f"a problem of {self.problem} {which} {', '.join(wrong)}")
         return self
 
-    @model_validator(mode="after")
-    def _studies_begin_from_today(self) -> Self:
-        for name, space in self.tune.space.items() if self.tune else ():
-            value: Any = self.train.model_dump()
-            for key in name.split("."):
-                value = value.get(key) if isinstance(value, dict) else None
-            if not space.holds(value):
-                raise ValueError(
-                    f"tune.space.{name} does not hold what train.{name} is today: {value!r}"
-                )
-        return self
-
-
-def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    """Put values by dotted names into mappings: ``{"network.hidden": 64}`` into ``network``."""
-    found: dict[str, Any] = {}
-    for name, value in dotted.items():
-        *above, last = name.split(".")
-        place = found
-        for key in above:
-            place = place.setdefault(key, {})
-        place[last] = value
-    return found
-
 
 def read(path: Path) -> Policy:
     """Read one policy file; raise ``PolicyError`` naming file, key and reason."""
@@ -313,9 +297,24 @@ def read(path: Path) -> Policy:
     if not isinstance(content, dict):
         raise PolicyError(f"{path}: holds {type(content).__name__}, wanted the policy's sections")
     try:
-        return Policy.model_validate(content)
+        policy = Policy.model_validate(content)
     except ValidationError as error:
         raise PolicyError(f"{path}: {faults(error)}") from error
+    if outside := _outside_the_space(policy):
+        raise PolicyError(f"{path}: a study begins with today's values: {outside}")
+    return policy
+
+
+def _outside_the_space(policy: Policy) -> str:
+    """Say which values of ``train`` no study may draw; those of a recorded policy may be any."""
+    found = []
+    for name, space in policy.tune.space.items() if policy.tune else ():
+        value: Any = policy.train.model_dump()
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if not space.holds(value):
+            found.append(f"tune.space.{name} does not hold {value!r}")
+    return "; ".join(found)
 
 
 def faults(error: ValidationError) -> str:

@@ -129,6 +129,11 @@ class Tracking:
         """Return a run's page in the MLflow UI that people find at ``link``."""
         return f"{link}/#/experiments/{self.get_run(run_id).info.experiment_id}/runs/{run_id}"
 
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a run."""
+        for key, value in tags.items():
+            self.client.set_tag(run_id, key, value)
+
     def kill_run(self, run_id: str) -> None:
         """Close a run whose process died, so that nobody waits for it."""
         self.client.set_terminated(run_id, "KILLED")

@@ -45,7 +45,12 @@ def register(model: Model, tracking: Tracking, run_id: str) -> dict[str, Any]:
     tolerance = model.policy.register_.parity_tolerance
     if faults := check(run.info.status, difference, tolerance):
         raise Refused(f"run {run_id} is not registered: {'; '.join(faults)}")
-    tags = {key: run.data.tags[key] for key in CARRIED + TRIGGERED if key in run.data.tags}
+    carried = CARRIED + TRIGGERED
+    tags = {
+        key: value
+        for key, value in run.data.tags.items()
+        if key in carried or key.startswith("relay.optimize")
+    }
     version = tracking.register(model.name, run_id, tags)
     champion = tracking.aliased(model.name, CHAMPION)
     if champion is None or champion.version != version.version:

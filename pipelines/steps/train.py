@@ -3,17 +3,17 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from pipelines import attempts, environment, torchrun
 from pipelines import training_record as record
-from pipelines.exits import NothingToDo, Refused
+from pipelines.exits import NothingToDo
 from pipelines.models import LABEL, Model
-from pipelines.policy import Train, faults
+from pipelines.overrides import change, launched
+from pipelines.policy import Train
 from pipelines.settings import Settings
 from pipelines.splits import Split, split_by_time
 from pipelines.steps.ingest import data_registry
@@ -54,6 +54,21 @@ class Trained:
     said: Mapping[str, "Floats"]  # of the hold-out, by model: the network, then its baselines
     scores: Mapping[str, Mapping[str, float]]  # of each of them
     training_rows: pd.DataFrame  # features, label and the graph's outputs
+
+    def answered_by(self, graph: "onnx.ModelProto", model: Model) -> "Trained":
+        """Return the same training with another graph, made of its own, and what that answers."""
+        from pipelines import asking, scores
+
+        truth = self.holdout[LABEL]
+        said = model.problem.read(asking.predict(graph, self.holdout))
+        answers = asking.columns(asking.predict(graph, self.training_rows))
+        return replace(
+            self,
+            graph=graph,
+            said={**self.said, NETWORK: said},
+            scores={**self.scores, NETWORK: scores.score(model.policy.problem, truth, said)},
+            training_rows=self.training_rows.assign(**answers),
+        )
 
 
 def learn(
@@ -193,7 +208,7 @@ def run_train(
     """
     registry = data_registry(settings)
     version = registry.get(model.name, dataset) if dataset else registry.latest(model.name)
-    params = change(model.policy.train, dict(overrides) | _processes(model.policy.train))
+    params = change(model.policy.train, dict(overrides) | launched(model.policy.train))
     _refuse_needless(model, version, tracking, params, trigger)
     assert version is not None  # noqa: S101  said above
     if done := attempts.finished(model, settings, tracking):
@@ -244,6 +259,7 @@ def _track(
 ) -> Trained:
     """Train in a run of its own, or in that of the training that was killed."""
     from pipelines.processes import group
+    from pipelines.quantization import optimized
 
     resumed = attempts.resumed(checkpoint, model, settings, tracking)
     name = f"{version.tag} seed {params.seed}"
@@ -255,35 +271,12 @@ def _track(
         started = time.monotonic()
         with record.told(model, params, run_id, tracking, settings) as told:
             trained = train(rows, model, params, told.on_epoch, told.on_step, checkpoint)
+            trained, gained = optimized(trained, model)
             told.end(trained.scores[NETWORK])
+        tracking.tag_run(run_id, gained)
         record.log_trained(trained, model, tracking, time.monotonic() - started)
     checkpoint.forget()
     return trained
-
-
-def _processes(params: Train) -> dict[str, Any]:
-    """Change the policy to what torchrun has started, so that the record is true."""
-    if not torchrun.launched():
-        return {}
-    return {"scale": params.scale.model_copy(update={"processes": torchrun.size()}).model_dump()}
-
-
-def change(params: Train, overrides: Mapping[str, Any]) -> Train:
-    """Return the parameters with some of them changed; raise Refused if no policy may be so."""
-    try:
-        return Train.model_validate(_merged(params.model_dump(), overrides))
-    except ValidationError as error:
-        raise Refused(f"train cannot be run so: {faults(error)}") from error
-
-
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Put new values over old ones; mappings within mappings alike."""
-    within = {
-        key: _merged(old[key], value)
-        for key, value in new.items()
-        if isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
-    }
-    return {**old, **new, **within}
 
 
 def holdout(rows: pd.DataFrame, model: Model, params: Train) -> pd.DataFrame:

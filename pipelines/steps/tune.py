@@ -15,10 +15,11 @@ import yaml
 
 from pipelines.exits import Refused
 from pipelines.models import Model
-from pipelines.policy import Train, Tune, nested
+from pipelines.overrides import change, nested
+from pipelines.policy import Train, Tune
 from pipelines.settings import Settings
 from pipelines.steps.ingest import data_registry
-from pipelines.steps.train import change, learn
+from pipelines.steps.train import learn
 from pipelines.study import Study, Trial
 from pipelines.tracking import PARENT, Tracking, flatten
 

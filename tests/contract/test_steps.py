@@ -42,7 +42,7 @@ def test_every_step_has_its_section_in_the_policy() -> None:
     sections = {field.alias or name for name, field in fields}
     assert sections == STEPS | {
         *{"model", "description", "problem", "data", "outputs"},
-        *{"canary", "serve"},
+        *{"canary", "serve", "optimize"},
     }
 
 

@@ -7,6 +7,7 @@ one. The tests look at what it left, and each puts back what it changes.
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from pipelines import asking, batches, models
 from pipelines.exits import NothingToDo, Refused
 from pipelines.lineage import explain, reproduce, rollback
 from pipelines.models import Model
+from pipelines.policy import Optimize
 from pipelines.profiling import TRACED
 from pipelines.settings import Settings
 from pipelines.status import read as read_status
@@ -622,3 +624,46 @@ def test_the_status_shows_the_champion_and_its_scores(lap: Lap) -> None:
 def test_an_artifact_that_is_not_there(lap: Lap) -> None:
     with pytest.raises(TrackingError, match=r"has no artifact 'nothing\.json'"):
         lap.tracking.fetch_json(lap.runs[1], "nothing.json")
+
+
+# Smaller at serving -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quantized(lap: Lap) -> Callable[[float], str]:
+    """Trains with an `optimize` that asks for so many times the speed; gives the run."""
+
+    def train(min_speedup: float) -> str:
+        limits = Optimize(method="int8", max_score_loss=0.1, min_speedup=min_speedup)
+        policy = lap.model.policy.model_copy(update={"optimize": limits})
+        return replace(lap, model=replace(lap.model, policy=policy)).train("", epochs=1)
+
+    return train
+
+
+def test_a_smaller_graph_that_is_kept_is_the_version_and_says_what_it_gained(
+    lap: Lap, quantized: Callable[[float], str]
+) -> None:
+    run_id = quantized(0.0)
+    version: int = register(lap.model, lap.tracking, run_id)["version"]
+    tags = lap.tags(version)
+    assert tags["relay.optimize"] == "int8"
+    assert re.fullmatch(r"\d+ -> \d+ \(-\d+%\)", tags["relay.optimize.bytes"])
+    assert "us (" in tags["relay.optimize.latency"]
+    graph = lap.tracking.graph(lap.tracking.version("flights", version))
+    assert b"MatMulInteger" in graph
+    assert len(graph) < 0.5 * len(lap.tracking.graph(lap.tracking.version("flights", 3)))
+    said = lap.tracking.get_run(run_id).data.metrics["holdout/log_loss"]
+    assert f"-> {said:.4f}" in tags["relay.optimize.log_loss"]
+    assert reproduce(f"flights@{version}", lap.settings, lap.tracking)["identical"]
+
+
+def test_a_smaller_graph_that_is_not_worth_it_is_not_kept(
+    lap: Lap, quantized: Callable[[float], str]
+) -> None:
+    run_id = quantized(1e6)
+    version: int = register(lap.model, lap.tracking, run_id)["version"]
+    tags = lap.tags(version)
+    assert re.fullmatch(r"none: [\d.]+ times as fast, wanted 1000000.0", tags["relay.optimize"])
+    graph = lap.tracking.graph(lap.tracking.version("flights", version))
+    assert b"MatMulInteger" not in graph

@@ -13,10 +13,10 @@ import pytest
 from pipelines import batches, models
 from pipelines.exits import Refused
 from pipelines.models import Model
+from pipelines.overrides import change
 from pipelines.policy import Policy, PolicyError, Tune, read
 from pipelines.settings import Settings
 from pipelines.steps.ingest import ingest
-from pipelines.steps.train import change
 from pipelines.steps.tune import best_parameters, experiment, tune
 from pipelines.study import Study
 from pipelines.tracking import PARENT, Tracking
@@ -167,8 +167,8 @@ def test_what_cannot_be_tuned(settings: Settings, tracking: Tracking) -> None:
     ("old", "new", "why"),
     [
         ("low: 1.0e-4, high: 1.0e-2", "low: 1.0e-2, high: 1.0e-4", "nothing can be drawn"),
-        ("choices: [128, 256, 512]", "choices: [128, 512]", "batch_size is today: 256"),
-        ("network.layers:", "network.depth:", "network.depth is today: None"),
+        ("choices: [128, 256, 512]", "choices: [128, 512]", "batch_size does not hold 256"),
+        ("network.layers:", "network.depth:", "network.depth does not hold None"),
     ],
 )
 def test_a_space_that_does_not_hold_todays_parameters(
