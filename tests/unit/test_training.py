@@ -1,6 +1,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,6 +104,30 @@ def test_the_settings_of_torch_are_put_back(action: Callable[[], object]) -> Non
         pass
     assert torch.get_num_threads() == 2
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+MEANS = [{"precision": "bfloat16"}, {"compile": True}]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs to be without a GPU")
+@pytest.mark.parametrize("means", MEANS)
+def test_what_is_for_a_gpu_changes_no_bit_without_one(
+    means: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert weights(fit(replace(SCHEDULE, epochs=1, **means))) == weights(
+        fit(replace(SCHEDULE, epochs=1))
+    )
+    assert "there is no GPU" in caplog.text
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("means", MEANS)
+def test_a_gpu_learns_as_much_by_other_means(means: dict[str, Any]) -> None:
+    scores = [
+        min(epoch["validation_log_loss"] for epoch in fit(schedule).history)
+        for schedule in (SCHEDULE, replace(SCHEDULE, **means))
+    ]
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
