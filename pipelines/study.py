@@ -97,7 +97,9 @@ class Study:
 
     def best(self) -> FrozenTrial:
         """Return the trial with the lowest score; raise Refused if none came to its end."""
-        optuna.storages.fail_stale_trials(self._study)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            optuna.storages.fail_stale_trials(self._study)
         if not self._study.get_trials(states=[TrialState.COMPLETE]):
             raise Refused(f"no trial of {self.name} came to its end: {self.states()}")
         return self._study.best_trial
@@ -116,7 +118,10 @@ class Study:
             drawn["importance.png"] = optuna.visualization.matplotlib.plot_param_importances
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they are experimental, and warn of it
-            return {name: draw(self._study).figure for name, draw in drawn.items()}
+            figures = {name: draw(self._study).figure for name, draw in drawn.items()}
+        for figure in figures.values():
+            figure.set_layout_engine("constrained")  # else long names are cut
+        return figures
 
 
 def _suggest(trial: optuna.Trial, name: str, given: Range | Choice) -> Any:
