@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitoring.checks import Window, run_checks
+from monitoring.checks import CheckResult, Window, run_checks
 from monitoring.limits import MonitorLimits
 from monitoring.prediction_log import Label, PredictionLog, PredictionRecord
 from monitoring.results import read_run
@@ -69,15 +69,21 @@ class Champion:
         return rows.assign(**asking.columns(said))
 
     def alerts(self, answers: pd.DataFrame, end: pd.Timestamp, limits: MonitorLimits) -> Alerts:
-        """Judge the window up to a time, with the labels that are known by then."""
+        """Judge the window up to a time, with the labels that are known by then: what alerts."""
+        results = self.judge(answers, end, limits)
+        assert [r.reason for r in results if r.verdict == "unknown"] == []
+        return {(r.check, r.column) for r in results if r.verdict == "alert"}
+
+    def judge(
+        self, answers: pd.DataFrame, end: pd.Timestamp, limits: MonitorLimits
+    ) -> list[CheckResult]:
+        """Judge the window up to a time."""
         policy = self.model.policy
         start = end - pd.Timedelta(days=policy.monitor.window_days)
         window = answers[answers["event_time"].between(start, end, inclusive="left")]
         about = Window(model=self.model.name, version="1", start=start, end=end)
         current = sketch(window, self._known(window, end), policy.watched, kind=policy.problem)
-        results = run_checks(about, self.reference, current, policy.watched, limits)
-        assert [r.reason for r in results if r.verdict == "unknown"] == []
-        return {(r.check, r.column) for r in results if r.verdict == "alert"}
+        return run_checks(about, self.reference, current, policy.watched, limits)
 
     def monitored(self, answers: pd.DataFrame, end: pd.Timestamp, root: Path) -> Alerts:
         """Log what was answered and labelled until a time, as serving would, and run the step."""

@@ -3,8 +3,8 @@
 scikit-learn ships 1,797 images of handwritten digits, 8x8 pixels of 0 (paper) to 16 (ink), without
 a date. The calendar is made up: every image is written on one day between January and June 2024, by
 a shuffle with a fixed seed, and never on another, so that no cut between days has the same image on
-both sides. It is stretched there to `COPIES` rows, each turned, darkened and blurred a little in
-another way, always the same.
+both sides; a day has about one image of each digit. An image is stretched there to `COPIES` rows,
+each turned, darkened and blurred a little in another way, always the same.
 """
 
 from functools import cache
@@ -15,7 +15,6 @@ from scipy import ndimage  # type: ignore[import-untyped]
 from sklearn.datasets import load_digits
 
 FIRST, LAST = "2024-01-01", "2024-06-30"
-IMAGES = 1797
 COPIES = 8  # rows of one image
 INK = 16.0  # the darkest a pixel can be
 DEGREES, SHADE, GRAIN = 6.0, 0.08, 0.6  # of a copy: turned, darkened (share), noise (of INK)
@@ -47,8 +46,12 @@ def read_batch(name: str) -> pd.DataFrame:
 def calendar() -> dict[pd.Timestamp, np.ndarray]:
     """Say which of the 1,797 images, by their number, are written on each day (UTC)."""
     days = pd.date_range(FIRST, LAST, freq="D", tz="UTC")
-    order = np.random.default_rng(0).permutation(IMAGES)
-    return dict(zip(days, np.array_split(order, len(days)), strict=True))
+    _, digits = load_digits(return_X_y=True)
+    rng, written = np.random.default_rng(0), np.empty(len(digits), np.int64)
+    for digit in np.unique(digits):
+        mine = rng.permutation(np.flatnonzero(digits == digit))
+        written[mine] = np.arange(len(mine)) * len(days) // len(mine)  # about one a day
+    return {day: np.flatnonzero(written == number) for number, day in enumerate(days)}
 
 
 def _day(day: pd.Timestamp, images: np.ndarray, digits: np.ndarray) -> pd.DataFrame:
