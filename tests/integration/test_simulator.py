@@ -43,8 +43,10 @@ def token(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def simulator(home: Path, url: str, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "services.simulator", "--model", "flights", "--once"]
+def simulator(
+    home: Path, url: str, *options: str, model: str = "flights"
+) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "services.simulator", "--model", model, "--once"]
     env = {**os.environ, "RELAY_HOME": str(home), "RELAY_SERVING_URL": url}
     if (file := home / "token").exists():
         env["RELAY_SERVING_LABEL_TOKEN_FILE"] = str(file)
