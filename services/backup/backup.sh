@@ -6,7 +6,7 @@
 set -euo pipefail
 cd /staging
 
-for name in airflow mlflow; do
+for name in airflow mlflow optuna; do
   pg_dump --format=custom --file="$name.dump" "$name"
 done
 take() { # a folder of /volumes, as it is now: what still grows or goes is no error

@@ -14,7 +14,7 @@ from services.exporter.airflow_answers import Component, Run, Task
 from services.exporter.airflow_api import AirflowApi
 from services.exporter.gauges import Gauge, Sample, states
 
-OURS = re.compile("(?P<model>.+)_(ingest|train|monitor)")
+OURS = re.compile("(?P<model>.+)_(ingest|train|tune|monitor)")
 RUN_STATES = ("queued", "running", "success", "failed")
 ACTIVE = ("queued", "running")
 WAITING = "no_status"  # as Airflow's own pages call a task that waits for those before it

@@ -1,8 +1,8 @@
 #!/bin/bash
-# A running PostgreSQL in; a database each for Airflow and MLflow, which only its own user may enter, out.
+# A running PostgreSQL in; a database each for Airflow, MLflow and Optuna, which only its own user may enter, out.
 # Done again at every start, so that a first start that was cut off leaves nothing missing.
 set -euo pipefail
-for name in airflow mlflow; do
+for name in airflow mlflow optuna; do
   export PASSWORD_FILE=/run/secrets/$name # read by psql itself: nothing shows in ps
   psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 -v name="$name" <<'SQL'
 \set password `cat "$PASSWORD_FILE"`

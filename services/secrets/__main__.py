@@ -32,6 +32,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "postgres-postgres": token,
     "postgres-airflow": token,
     "postgres-mlflow": token,
+    "postgres-optuna": token,
     "airflow-admin": token,
     "airflow-exporter": token,
     "airflow-jwt": lambda: secrets.token_hex(48),  # Airflow wants 64 characters at least
@@ -68,14 +69,16 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "session": made["mlflow-session"],
         "webhooks": made["mlflow-webhooks"],
     }
-    databases = {name: made[f"postgres-{name}"] for name in ("postgres", "airflow", "mlflow")}
+    users = ("postgres", "airflow", "mlflow", "optuna")
+    databases = {name: made[f"postgres-{name}"] for name in users}
     databases["pgpass"] = pgpass("postgres", made)
     logins = ("airflow-admin", "mlflow-admin", "grafana-admin", "registry-events")
+    steps = as_relay | s3 | {"optuna": made["postgres-optuna"]}
     return {
         "postgres": (DATABASE, databases),
         "airflow": (RELAY, airflow),
         "airflow-api-server": (RELAY, airflow | api_server),
-        "airflow-scheduler": (RELAY, airflow | as_relay | s3),
+        "airflow-scheduler": (RELAY, airflow | steps),
         "mlflow": (RELAY, mlflow | s3),
         "serving": (RELAY, as_relay | label | {"registry-events": made["registry-events"]}),
         "simulator": (RELAY, label),
@@ -85,7 +88,7 @@ def folders(made: Secrets) -> dict[str, tuple[int, dict[str, str]]]:
         "seaweedfs": (SEAWEEDFS, {"s3.json": s3_identities(made)}),
         "bucket": (RELAY, s3),
         "grafana": (GRAFANA, {"admin": made["grafana-admin"]}),
-        "person": (RELAY, as_relay | s3 | {name: made[name] for name in logins}),
+        "person": (RELAY, steps | {name: made[name] for name in logins}),
     }
 
 
