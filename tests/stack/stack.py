@@ -159,7 +159,7 @@ def docker(*arguments: str) -> str:
 def ask(url: str, request: str) -> httpx.Response:
     """Ask a model about one flight, under an id."""
     return httpx.post(
-        f"{url}/invocations",
+        f"{url}/invocations?model=flights",
         json={"dataframe_records": [FLIGHT]},
         headers={"x-request-id": request},
         timeout=30,
