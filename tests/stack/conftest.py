@@ -2,7 +2,8 @@
 
 Skipped, with the reason, where there is no engine. Other compose files are taken from COMPOSE_FILE.
 RELAY_E2E_PROJECT names a stack that runs already, on the ports of RELAY_<NAME>_PORT: it is used as
-it is and left running, for the one who writes a test.
+it is and left running, for the one who writes a test. RELAY_E2E_UNTIL is a time (seconds since
+1970) after which no test begins: those that are left are skipped, and say so.
 """
 
 import os
@@ -21,19 +22,26 @@ from tests.stack.stack import PORTS, Stack
 
 PROJECT = "relay-e2e"
 PATIENCE = 1200  # seconds for a clean machine: build, first start, first model
-FIRST = ("test_first_start", "test_browser", "test_loop", "test_watched", "test_scale")
+ORDER = ("first_start", "browser", "loop", "watched", "secrets", "scale", "again", "backup")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A good day comes before those on which the stack is stopped, killed and restored."""
+    """A good day comes before those on which the stack is stopped, restored and killed."""
 
     def place(item: pytest.Item) -> int:
-        name = item.path.stem
+        name = item.path.stem.removeprefix("test_")
         if "stack" not in item.path.parts:
             return -1
-        return FIRST.index(name) if name in FIRST else len(FIRST)
+        return ORDER.index(name) if name in ORDER else len(ORDER)
 
     items.sort(key=place)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no more tests of the stack when their time is over."""
+    until = os.environ.get("RELAY_E2E_UNTIL")
+    if until and "stack" in item.path.parts and time.time() > float(until):
+        pytest.skip("not run: the time that there was for the stack's tests is over")
 
 
 def why_no_engine() -> str:
