@@ -133,7 +133,8 @@ def _dataset(version: ModelVersion, settings: Settings) -> DatasetVersion:
     revision = version.tags.get("relay.dataset_revision")
     if revision is None:
         raise Refused(f"{version} does not say what it was trained on: it is not of relay train")
-    return data_registry(settings).get(version.model, revision)
+    name, _ = version.tags["relay.dataset"].rsplit("/", 1)  # that of its model, for a companion
+    return data_registry(settings).get(name, revision)
 
 
 def _recorded(model: Model, version: ModelVersion, tracking: Tracking) -> Model:

@@ -15,8 +15,11 @@ from pipelines.policy import Policy, PolicyError, read
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
     from pipelines.baselines import Baseline
+    from pipelines.features import Encoder
+    from pipelines.onnx_graph import Companion
 
 FOLDER = Path(__file__).parent
 LABEL = "label"
@@ -46,7 +49,9 @@ class Model:
         ``Encoder`` is a ``pipelines.features.Encoder``. ``build`` makes an ``nn.Module`` for the
         training rows' inputs, of which it may take statistics. Its ``forward(**inputs)`` gives what
         ``pipelines.losses`` takes, its ``answer(**inputs)`` the graph's outputs by name: those of
-        the policy's ``problem`` (``monitoring.problems``), and those that ``outputs`` names.
+        the policy's ``problem`` (``monitoring.problems``), and those that ``outputs`` names. Where
+        the policy names ``companions``, ``companions(network, encoder)`` makes them, by name: a
+        ``pipelines.onnx_graph.Companion`` each.
         """
         return import_module(f"pipelines.{self.name}.network")
 
@@ -71,6 +76,17 @@ class Model:
         known: dict[str, Callable[[pd.DataFrame], pd.DataFrame]]
         known = import_module(f"pipelines.{self.name}.drifts").DRIFTS
         return known
+
+    @property
+    def registered(self) -> list[str]:
+        """The names in MLflow's registry, and so of what serving answers and logs."""
+        return [self.name, *(f"{self.name}-{companion}" for companion in self.policy.companions)]
+
+    def companions(self, network: "nn.Module", encoder: "Encoder") -> "dict[str, Companion]":
+        """Make the graphs of a trained network that the policy names beside its own, by name."""
+        names = self.policy.companions
+        made = self.network.companions(network, encoder) if names else {}
+        return {name: made[name] for name in names}
 
     @property
     def problem(self) -> Problem:

@@ -8,6 +8,7 @@ cannot disagree.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,19 @@ from torch import Tensor, nn
 
 from pipelines.asking import predict
 from pipelines.features import OPSET, Encoder
+from pipelines.policy import Column
+
+
+@dataclass(frozen=True)
+class Companion:
+    """Another graph of a trained network, for other questions; registered with each version.
+
+    ``features`` are its inputs, ``example`` a few rows of them.
+    """
+
+    graph: ModelProto
+    features: Mapping[str, Column]
+    example: pd.DataFrame
 
 
 def build_graph(network: nn.Module, encoder: Encoder, rows: pd.DataFrame) -> ModelProto:
@@ -30,12 +44,11 @@ def build_graph(network: nn.Module, encoder: Encoder, rows: pd.DataFrame) -> Mod
         rows: two rows or more, to ask with once: the graph is what is done with them.
 
     """
-    graph = _export(network, encoder.encode(rows))
+    graph = export(network, encoder.encode(rows))
     if front := encoder.front(graph.ir_version):
         joints = [(output.name, output.name) for output in front.graph.output]
         graph = compose.merge_models(front, graph, io_map=joints)
         del graph.opset_import[len(front.opset_import) :]  # merging lists the network's once more
-    _forget_origin(graph)
     onnx.checker.check_model(graph, full_check=True)
     return graph
 
@@ -71,7 +84,7 @@ class _Answering(nn.Module):
         return tuple(answer(self.network, named).values())
 
 
-def _export(network: nn.Module, inputs: dict[str, Tensor]) -> ModelProto:
+def export(network: nn.Module, inputs: dict[str, Tensor]) -> ModelProto:
     """Export the network's answers to inputs (B, ...) by name, with a free batch size."""
     batch = torch.export.Dim("batch")
     example = {name: tensor[:2] for name, tensor in inputs.items()}  # of one: taken for a constant
@@ -90,7 +103,9 @@ def _export(network: nn.Module, inputs: dict[str, Tensor]) -> ModelProto:
         verbose=False,
     )
     assert program is not None  # noqa: S101  # None only where a file is asked for
-    return program.model_proto
+    graph = program.model_proto
+    _forget_origin(graph)
+    return graph
 
 
 def _forget_origin(graph: ModelProto) -> None:

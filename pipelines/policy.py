@@ -245,6 +245,7 @@ class Policy(Section):
     problem: Kind
     data: Data
     outputs: dict[str, Output]
+    companions: list[str] = []  # graphs that are registered beside the model's, as <model>-<name>
     ingest: Ingest
     train: Train
     tune: Tune | None = None  # without one, nothing may be changed

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PARENT = "mlflow.parentRunId"  # tag of a nested run
 KIND = ("mlflow.experimentKind", "custom_model_development")  # the UI opens as for training
+MODEL = "model"  # a run's own graph; its companions have other names
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 
@@ -201,7 +202,11 @@ class Tracking:
         mlflow.log_input(dataset, context=context, tags=tags)
 
     def log_model(
-        self, graph: "onnx.ModelProto", features: "Mapping[str, Column]", rows: "pd.DataFrame"
+        self,
+        graph: "onnx.ModelProto",
+        features: "Mapping[str, Column]",
+        rows: "pd.DataFrame",
+        name: str = MODEL,
     ) -> None:
         """Log the ONNX graph with its signature and an input example.
 
@@ -209,13 +214,14 @@ class Tracking:
             graph: takes raw features by name.
             features: the policy's, in the order of the graph's inputs.
             rows: the input example, a few rows of raw features.
+            name: of a companion, where it is one.
 
         """
         from pipelines.signature import example, signature
 
         mlflow.onnx.log_model(
             graph,
-            name="model",
+            name=name,
             signature=signature(graph, features),
             input_example=example(features, rows),
             save_as_external_data=False,  # one file: a graph is what its bytes are
@@ -254,24 +260,19 @@ class Tracking:
     # Model versions -------------------------------------------------------------------------
 
     def register(self, model: str, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
-        """Make a run's graph a model version; the same run twice is one version."""
-        held = self.client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
-        if held:
-            return self._version(held[0])
-        with_model = list(self.get_run(run_id).outputs.model_outputs)
-        if not with_model:
+        """Make a run's graph a model version; the same run twice is one version.
+
+        Its companions become versions of ``<model>-<companion>``. They share the run, and so every
+        alias (``set_alias``).
+        """
+        outputs = self.get_run(run_id).outputs.model_outputs
+        logged = {self.client.get_logged_model(o.model_id).name: o.model_id for o in outputs}
+        if MODEL not in logged:
             raise TrackingError(f"run {run_id} has logged no model, so there is none to register")
-        try:
-            self.client.create_registered_model(model)
-        except RestException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        model_id = with_model[-1].model_id
-        return self._version(
-            self.client.create_model_version(
-                model, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
-            )
-        )
+        own = logged.pop(MODEL)
+        for name, model_id in logged.items():
+            self._register(f"{model}-{name}", run_id, model_id, tags)
+        return self._register(model, run_id, own, tags)
 
     def version(self, model: str, version: int) -> ModelVersion:
         """Return one version; raise ``TrackingError`` if there is none of this number."""
@@ -297,12 +298,14 @@ class Tracking:
             raise
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
-        """Point an alias at a version."""
-        self.client.set_registered_model_alias(version.model, alias, str(version.version))
+        """Point an alias at a version, and that of its companions at theirs."""
+        for each in [*self._companions(version), version]:
+            self.client.set_registered_model_alias(each.model, alias, str(each.version))
 
-    def drop_alias(self, model: str, alias: str) -> None:
-        """Take an alias away."""
-        self.client.delete_registered_model_alias(model, alias)
+    def drop_alias(self, version: ModelVersion, alias: str) -> None:
+        """Take an alias away from a version, and from its companions."""
+        for each in [*self._companions(version), version]:
+            self.client.delete_registered_model_alias(each.model, alias)
 
     def tag(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Write tags on a version."""
@@ -320,6 +323,28 @@ class Tracking:
                 f"models:/{version.model}/{version.version}", dst_path=folder
             )
             return (Path(local) / "model.onnx").read_bytes()
+
+    def _register(
+        self, model: str, run_id: str, model_id: str, tags: Mapping[str, str]
+    ) -> ModelVersion:
+        held = self.client.search_model_versions(f"name = '{model}' and run_id = '{run_id}'")
+        if held:
+            return self._version(held[0])
+        try:
+            self.client.create_registered_model(model)
+        except RestException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return self._version(
+            self.client.create_model_version(
+                model, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
+            )
+        )
+
+    def _companions(self, version: ModelVersion) -> list[ModelVersion]:
+        """List the versions of other models that came of the same run."""
+        found = self.client.search_model_versions(f"run_id = '{version.run_id}'")
+        return [self._version(f) for f in found if f.name.startswith(f"{version.model}-")]
 
     def _version(self, found: Any) -> ModelVersion:
         return ModelVersion(found.name, int(found.version), found.run_id, dict(found.tags))

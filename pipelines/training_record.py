@@ -141,3 +141,5 @@ def log_trained(trained: "Trained", model: Model, tracking: Tracking, seconds: f
     tracking.log_bytes(to_bytes(sketch), REFERENCE_SKETCH)
     tracking.log_text(environment.requirements(), "requirements.txt")
     tracking.log_model(trained.graph, features, reference[list(features)].head(5))
+    for name, beside in trained.companions.items():
+        tracking.log_model(beside.graph, beside.features, beside.example, name)

@@ -101,10 +101,11 @@ def reference_sketch(
 def _tidy(model: Model, settings: Settings) -> None:
     """Make Parquet of what serving has closed, and let go of what is too old."""
     root, store = settings.prediction_log, settings.prediction_log_store
-    sealing.seal(root, model.name, store)
     begin = settings.prediction_log_begin()
-    if count := sealing.forget(root, model.name, begin, store):
-        log.info("%s files of the prediction log are older than %s: gone", count, begin)
+    for name in model.registered:
+        sealing.seal(root, name, store)
+        if count := sealing.forget(root, name, begin, store):
+            log.info("%s files of the prediction log are older than %s: gone", count, begin)
 
 
 def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -> None:

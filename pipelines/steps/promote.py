@@ -140,4 +140,4 @@ def _crown(version: ModelVersion, champion: ModelVersion | None, tracking: Track
 def _drop_challenger(version: ModelVersion, tracking: Tracking) -> None:
     challenger = tracking.aliased(version.model, CHALLENGER)
     if challenger and challenger.version == version.version:  # a newer one stays what it is
-        tracking.drop_alias(version.model, CHALLENGER)
+        tracking.drop_alias(version, CHALLENGER)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipelines.checkpoints import Checkpoint
     from pipelines.datasets import DatasetVersion
     from pipelines.features import Encoder
+    from pipelines.onnx_graph import Companion
     from pipelines.training import Fit, OnEpoch, OnStep
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Trained:
     """What training makes of rows; frames keep the rows' own columns beside the answers."""
 
     graph: "onnx.ModelProto"
+    companions: "Mapping[str, Companion]"
     onnx_max_difference: float  # graph against network, on the whole hold-out, in any output
     best_epoch: int
     rows: Mapping[str, int]  # of each part of the split, and those that have no label
@@ -150,6 +152,7 @@ def train(
     said, truth = _answers(graph, model, params, split), split.holdout[LABEL]
     return Trained(
         graph=graph,
+        companions=model.companions(fit.network, encoder),
         onnx_max_difference=onnx_graph.max_difference(graph, fit.network, encoder, split.holdout),
         best_epoch=fit.best_epoch,
         rows={

@@ -41,7 +41,7 @@ def test_every_step_has_its_section_in_the_policy() -> None:
     fields = policy.Policy.model_fields.items()
     sections = {field.alias or name for name, field in fields}
     assert sections == STEPS | {
-        *{"model", "description", "problem", "data", "outputs"},
+        *{"model", "description", "problem", "data", "outputs", "companions"},
         *{"canary", "serve", "optimize"},
     }
 

@@ -233,7 +233,7 @@ def test_a_promotion_repeated_leaves_a_newer_challenger_alone(lap: Lap) -> None:
     lap.tracking.set_alias(lap.tracking.version("flights", 2), CHALLENGER)
     promote(lap.model, lap.tracking, 3)
     assert lap.alias(CHALLENGER) == 2
-    lap.tracking.drop_alias("flights", CHALLENGER)
+    lap.tracking.drop_alias(lap.tracking.version("flights", 2), CHALLENGER)
 
 
 def test_an_evaluation_against_another_champion_promotes_nobody(lap: Lap) -> None:
