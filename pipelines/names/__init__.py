@@ -1,0 +1,1 @@
+"""The model "names": its feed, its rows, its network, and its policy in ``params.yaml``."""
