@@ -90,6 +90,15 @@ def _tracking(settings: Settings) -> Any:
 
 
 @app.command()
+def new(name: Annotated[str, typer.Argument(help="The model: a folder in pipelines/.")]) -> None:
+    """Make the folder of a new model: a tiny one that works, to be filled in."""
+    from pipelines.new_model import create
+
+    made = _asked(lambda: {"folder": create(name)})["folder"]
+    typer.echo(f"{made} is a model now; docs/add-your-own-model.md says what to fill in")
+
+
+@app.command()
 @step
 def ingest(
     model: ModelName,
