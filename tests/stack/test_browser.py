@@ -128,7 +128,7 @@ def look_at_the_dashboards(page: Page, version: str) -> None:
     expect(page.get_by_role("heading", name=f"One lap of {MODEL}")).to_be_visible()
     expect(page.get_by_text(f"champion: version {version}")).to_be_visible()
     picture(page, "7-page")
-    page.goto("/d/relay-lap")
+    page.goto(f"/d/relay-lap?var-model={MODEL}")
     champion = page.get_by_role("article", name="Champion", exact=True)
     expect(champion).to_contain_text(f"v{version}")
     expect(page.locator("article:not([data-state])")).to_have_count(0)
