@@ -18,7 +18,7 @@ from pipelines.onnx_graph import build_graph
 from pipelines.tracking import CHAMPION, Tracking
 from tests import programs
 from tests.integration.test_simulator import finished, simulator
-from tests.programs import Program
+from tests.programs import Program, wait_for
 from tests.small_models import delete
 
 DIGITS = models.load("digits")
@@ -53,6 +53,7 @@ def test_images_are_asked_answered_logged_and_sketched(
 
     tensor = {"name": "pixels", "shape": [2, 8, 8], "datatype": "FP32", "data": nested}
     url = f"{serving.url}/v2/models/digits"
+    wait_for(lambda: serving.answers("/v2/models/digits/ready"), "the model")
     assert httpx.get(url).json()["inputs"][0]["shape"] == [-1, 8, 8]
     answer = httpx.post(f"{url}/infer", json={"inputs": [tensor]}).raise_for_status().json()
     outputs = {each["name"]: each for each in answer["outputs"]}

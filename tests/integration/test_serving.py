@@ -246,7 +246,7 @@ def test_every_answer_is_in_the_log_after_kill_9(
                     except httpx.TransportError:
                         return answered
                     answered.append(answer["id"])
-                    if number >= 200:
+                    if number >= 210:  # of the others' last ones some may get no answer
                         enough.set()
             return answered
 
