@@ -94,7 +94,7 @@ def test_the_champion_was_trained_because_the_monitor_asked(loop: Loop) -> None:
 def test_the_dags_have_forms(loop: Loop) -> None:
     assert loop.airflow.form(f"{MODEL}_ingest")["batch"]["title"] == "Batch"
     form = loop.airflow.form(f"{MODEL}_train")
-    assert set(form) == {"months", "epochs", "learning_rate", "seed"}
+    assert set(form) == {"months", "epochs", "learning_rate", "seed", "study"}
     assert (form["epochs"]["type"], form["epochs"]["minimum"]) == ("integer", 1)
 
 
