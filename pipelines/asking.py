@@ -10,6 +10,9 @@ import pandas as pd
 from onnx import ModelProto
 
 Outputs = dict[str, np.ndarray]  # by name, each (B, ...)
+AT_ONCE = (
+    2048  # rows: what lies between a graph's layers, of all rows at once, would take gigabytes
+)
 
 
 def session(graph: ModelProto | bytes | Path) -> ort.InferenceSession:
@@ -33,8 +36,11 @@ def predict(asked: ort.InferenceSession | ModelProto | bytes | Path, rows: pd.Da
     """
     opened = asked if isinstance(asked, ort.InferenceSession) else session(asked)
     names = [each.name for each in opened.get_outputs()]
-    answers = opened.run(names, tensors(opened, rows))
-    return dict(zip(names, map(np.asarray, answers), strict=True))
+    parts = [
+        opened.run(names, tensors(opened, rows.iloc[start : start + AT_ONCE]))
+        for start in range(0, max(1, len(rows)), AT_ONCE)
+    ]
+    return {name: np.concatenate(said) for name, *said in zip(names, *parts, strict=True)}
 
 
 def tensors(opened: ort.InferenceSession, rows: pd.DataFrame) -> dict[str, np.ndarray]:
