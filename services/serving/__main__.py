@@ -12,6 +12,8 @@ from services.serving.logs import log_as_json
 from services.serving.server import serve
 from services.serving.settings import Settings
 
+_TURN_SECONDS = 0.0005  # for which a thread that loads a model may keep the loop from answering
+
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; 1 where it cannot listen, keep its cache or be asked."""
@@ -19,6 +21,7 @@ def main() -> int:
     settings = Settings()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # half of all series
     _collect_rarely()
+    sys.setswitchinterval(_TURN_SECONDS)
     try:
         answered_all = uvloop.run(serve(settings))
     except (OSError, ValueError) as error:

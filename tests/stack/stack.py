@@ -130,12 +130,13 @@ class Stack:
         os.kill(container["State"]["Pid"], signal.SIGKILL)
 
     def airflow(self) -> httpx.Client:
-        """Give a logged-in client of Airflow's API."""
-        client = httpx.Client(base_url=self.url("airflow"), timeout=30, trust_env=False)
+        """Give a logged-in client of Airflow's API, that nobody has opened yet."""
+        url = self.url("airflow")
         login = {"username": "admin", "password": self.secrets()["airflow-admin"]}
-        token = client.post("/auth/token", json=login).raise_for_status().json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        return client
+        answer = httpx.post(f"{url}/auth/token", json=login, timeout=30, trust_env=False)
+        token = answer.raise_for_status().json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=url, headers=bearer, timeout=30, trust_env=False)
 
 
 def name_of(container: Mapping[str, Any]) -> str:

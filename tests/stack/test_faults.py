@@ -112,7 +112,7 @@ def begin_training(stack: Stack) -> str:
         begun = airflow.post("/api/v2/dags/flights_train/dagRuns", json=conf).raise_for_status()
         run: str = begun.json()["dag_run_id"]
         path = f"/api/v2/dags/flights_train/dagRuns/{run}/taskInstances/train/logs/1"
-        wait_for(lambda: "because by hand" in airflow.get(path).text, "it to learn", 300)
+        wait_for(lambda: "rows, by hand" in airflow.get(path).text, "it to learn", 300)
     return run
 
 

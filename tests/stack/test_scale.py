@@ -53,7 +53,7 @@ def test_a_task_s_log_is_read_in_the_ui(scaled: Stack, outside: Outside) -> None
     outside.airflow.await_run(dag, run)
     path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/monitor/logs/1"
     with scaled.airflow() as airflow:
-        assert f"relay monitor --model {MODEL}" in airflow.get(path).raise_for_status().text
+        assert f"'monitor', '--model', '{MODEL}'" in airflow.get(path).raise_for_status().text
 
 
 def test_a_killed_replica_costs_no_answer(scaled: Stack) -> None:
@@ -71,12 +71,11 @@ def test_a_killed_replica_costs_no_answer(scaled: Stack) -> None:
 
 
 def test_prometheus_asks_every_replica(scaled: Stack, outside: Outside) -> None:
-    wait_for(
-        lambda: len(outside.prometheus('up{job="serving"} == 1')) == REPLICAS,
-        "both replicas to be asked",
-        120,
-    )
-    answers = 'sum by (instance) (relay_serving_requests_total{protocol="v2",code="200"}) > 0'
+    grown = 'job="serving", instance!="serving:8000"'  # which was asked until now
+    asked = f"up{{{grown}}} == 1"
+    wait_for(lambda: len(outside.prometheus(asked)) == REPLICAS, "both to be asked", 120)
+    counted = f'relay_serving_requests_total{{{grown}, protocol="v2", code="200"}}'
+    answers = f"sum by (instance) ({counted}) > 0"
     wait_for(lambda: len(outside.prometheus(answers)) == REPLICAS, "both to have answered", 120)
 
 
