@@ -22,7 +22,17 @@ from tests.stack.stack import PORTS, Stack
 
 PROJECT = "relay-e2e"
 PATIENCE = 1200  # seconds for a clean machine: build, first start, first model
-ORDER = ("first_start", "browser", "loop", "watched", "secrets", "scale", "again", "backup")
+ORDER = (
+    "first_start",
+    "browser",
+    "loop",
+    "watched",
+    "secrets",
+    "faults",
+    "again",
+    "backup",
+    "scale",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

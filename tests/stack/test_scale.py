@@ -8,11 +8,12 @@ import pytest
 
 from tests.outside import MODEL, Outside
 from tests.programs import wait_for
+from tests.stack.lap import succeeded
 from tests.stack.log import assert_kept, logged
 from tests.stack.stack import Stack
 from tests.stack.traffic import Traffic
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800), pytest.mark.usefixtures("scaled")]
 WORKERS = REPLICAS = 2
 
 
@@ -31,29 +32,40 @@ def scaled(stack: Stack) -> Iterator[Stack]:
 
 
 def test_tasks_run_on_every_worker(scaled: Stack, outside: Outside) -> None:
-    workers = {each["Config"]["Hostname"] for each in scaled.all_of("airflow-worker")}
     dag = f"{MODEL}_monitor"
     seen: set[str] = set()
 
     def ran_everywhere() -> bool:
         run = outside.airflow.trigger(dag)
-        outside.airflow.await_run(dag, run)
-        path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
-        with scaled.airflow() as airflow:
-            tasks = airflow.get(path).raise_for_status().json()["task_instances"]
+        tasks = outside.airflow.await_run(dag, run).values()
         seen.update(task["hostname"] for task in tasks if task["hostname"])
-        return seen == workers
+        return seen == workers(scaled)
 
-    wait_for(ran_everywhere, f"tasks on {workers}", 300)
+    wait_for(ran_everywhere, "tasks on every worker", 300)
 
 
-def test_a_task_s_log_is_read_in_the_ui(scaled: Stack, outside: Outside) -> None:
+def test_a_task_s_log_is_read_in_the_ui(outside: Outside) -> None:
     dag = f"{MODEL}_monitor"
     run = outside.airflow.trigger(dag)
     outside.airflow.await_run(dag, run)
-    path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/monitor/logs/1"
-    with scaled.airflow() as airflow:
-        assert f"'monitor', '--model', '{MODEL}'" in airflow.get(path).raise_for_status().text
+    assert f"'monitor', '--model', '{MODEL}'" in outside.airflow.log(dag, run, "monitor")
+
+
+def test_a_study_is_spread_over_the_workers(scaled: Stack, outside: Outside) -> None:
+    dag = f"{MODEL}_tune"
+    run = outside.airflow.trigger(dag)
+    succeeded(outside, dag, run)
+    path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
+    answer = outside.airflow.client.get(path, params={"task_id": "tune"}).raise_for_status()
+    trials = answer.json()["task_instances"]
+    assert {trial["hostname"] for trial in trials if trial["task_id"] == "tune"} == workers(scaled)
+    trained, *_ = (r for r in outside.airflow.runs(f"{MODEL}_train") if run in str(r["conf"]))
+    succeeded(outside, f"{MODEL}_train", trained["dag_run_id"])
+
+
+def workers(stack: Stack) -> set[str]:
+    """Name the hosts that tasks may run on."""
+    return {each["Config"]["Hostname"] for each in stack.all_of("airflow-worker")}
 
 
 def test_a_killed_replica_costs_no_answer(scaled: Stack) -> None:
