@@ -32,7 +32,7 @@ FREE = signature(-1, -1)
 
 def asked(data: Any, shape: list[int], of: Signature = FREE, datatype: str = "FP32") -> Query:
     tensor = {"name": "x", "shape": shape, "datatype": datatype, "data": data}
-    return open_inference.read_query(json.dumps({"inputs": [tensor]}).encode(), of)
+    return open_inference.read_query(json.dumps({"inputs": [tensor]}).encode(), of)[1]
 
 
 @pytest.fixture

@@ -36,13 +36,13 @@ TEMP = {"name": "temp", "shape": [1], "datatype": "FP64", "data": [31.5]}
 
 def v2(*tensors: dict[str, Any], **rest: Any) -> Query:
     body = json.dumps({"inputs": list(tensors), **rest}).encode()
-    return open_inference.read_query(body, TABLE)
+    return open_inference.read_query(body, TABLE)[1]
 
 
 def tensor(signature: Signature = TENSOR, **changed: Any) -> Query:
     whole = {"name": "x", "shape": [1, 2, 2], "datatype": "FP32", "data": [1, 2, 3, 4.5]}
     body = json.dumps({"inputs": [whole | changed]}).encode()
-    return open_inference.read_query(body, signature)
+    return open_inference.read_query(body, signature)[1]
 
 
 def invocations(**body: Any) -> Query:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from services.serving.errors import RequestError, shown
 from services.serving.grpc import open_inference_pb2 as pb
 from services.serving.models.kinds import DATATYPES, DTYPES
-from services.serving.protocols.open_inference import InferRequest, Tensor, WantedOutput, chosen
+from services.serving.protocols.infer_request import InferRequest, Tensor, WantedOutput
+from services.serving.protocols.open_inference import chosen
 from services.serving.protocols.raw_tensors import pack_words, write_raw
 from services.serving.queries import Outputs, Query
 
@@ -40,10 +41,10 @@ def read_request(message: pb.ModelInferRequest) -> InferRequest:
     read = _raw_tensor if raw else _typed_tensor
     outputs = [WantedOutput(o.name, _parameters(o.parameters)) for o in message.outputs]
     return InferRequest(
-        [read(tensor, raw[i] if raw else b"") for i, tensor in enumerate(inputs)],
-        message.id or None,
-        _parameters(message.parameters),
-        outputs,
+        inputs=[read(tensor, raw[i] if raw else b"") for i, tensor in enumerate(inputs)],
+        id=message.id or None,
+        parameters=_parameters(message.parameters),
+        outputs=outputs,
     )
 
 

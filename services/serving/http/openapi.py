@@ -17,7 +17,7 @@ from services.serving.http.refusals import MlflowRefusal, Refusal
 from services.serving.http.routes import Route
 from services.serving.models.fields import Field
 from services.serving.models.signature import Signature
-from services.serving.protocols.open_inference import InferRequest
+from services.serving.protocols.infer_request import InferRequest
 from services.serving.versions.catalog import Catalog
 
 _Struct = type[msgspec.Struct]

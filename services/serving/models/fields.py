@@ -37,22 +37,18 @@ class Field:
     required: bool = True
     shape: tuple[int, ...] = ()
 
-    def read(self, values: Column, shape: Sequence[int], *, good: bool = False) -> Column:
-        """Check values of this shape, the rows first. Raises RequestError.
-
-        `good` is a flat list that has been read as `list_type`.
-        """
+    def read(self, values: Column, shape: Sequence[int]) -> Column:
+        """Check values of this shape, the rows first. Raises RequestError."""
         if not self._fits(shape):
             wanted = f"shape {[FREE, *self.shape]} with one row or more"
             raise self.refusal(list(shape), wanted)
-        flat = values.ravel() if isinstance(values, np.ndarray) else self._flat(values, shape, good)
+        flat = values.ravel() if isinstance(values, np.ndarray) else self._flat(values, shape)
         if len(flat) != math.prod(shape):
             wanted = f"as many as shape {shown(list(shape))} says"
             raise self.refusal(f"{len(flat)} values", wanted)
         if self.shape:
-            return self._tensor(flat, shape, good).reshape(shape)
-        column = self._listed(flat) if isinstance(flat, np.ndarray) else flat
-        return column if good else self._checked(column)
+            return self._tensor(flat, shape).reshape(shape)
+        return self._checked(self._listed(flat) if isinstance(flat, np.ndarray) else flat)
 
     @cached_property
     def list_type(self) -> Any:
@@ -66,11 +62,6 @@ class Field:
             high = min(self.high, _MOST_COMPARED) if kind is int else self.high
             value = Annotated[kind, msgspec.Meta(ge=kind(self.low), le=kind(high))]
         return list[value] if self.required else list[value | None]
-
-    @cached_property
-    def decoder(self) -> "msgspec.json.Decoder[list[Any]]":
-        """Reads JSON as `list_type`."""
-        return msgspec.json.Decoder(self.list_type)
 
     @cached_property
     def _wrapped(self) -> Any:
@@ -112,8 +103,8 @@ class Field:
         fit = all(want == size or want == FREE < 0 < size for want, size in sizes)
         return fit and len(inner) == len(self.shape)
 
-    def _flat(self, data: list[Any], shape: Sequence[int], good: bool = False) -> list[Any]:
-        if good or len(shape) < 2 or not data or not isinstance(data[0], list):
+    def _flat(self, data: list[Any], shape: Sequence[int]) -> list[Any]:
+        if len(shape) < 2 or not data or not isinstance(data[0], list):
             return data
         for part in data:
             if not isinstance(part, list) or len(part) != shape[1]:
@@ -128,11 +119,11 @@ class Field:
             return listed
         return [None if value != value else value for value in listed]
 
-    def _tensor(self, values: Column, shape: Sequence[int], good: bool) -> NDArray[Any]:
+    def _tensor(self, values: Column, shape: Sequence[int]) -> NDArray[Any]:
         """Give the array; where not all values are surely good, look at each."""
         row = math.prod(shape[1:])
         if isinstance(values, list):
-            return np.array(values if good else self._checked(values, row), dtype=self.dtype)
+            return np.array(self._checked(values, row), dtype=self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             array = values.astype(self.dtype, copy=False)
             if self.dtype.kind == "f":  # the sum of the squares shows NaN and infinity soonest

@@ -20,7 +20,7 @@ Columns = dict[str, Column]
 MAX_ROWS = 100_000  # of a request: about a second, in which nobody else is answered
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signature:
     """All inputs by name; `tabular` says whether they are columns of a table or tensors."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.serving.errors import RequestError, shown
 from services.serving.protocols import open_inference
-from services.serving.protocols.open_inference import InferRequest, Tensor
+from services.serving.protocols.infer_request import Asked, InferRequest, Tensor
 from services.serving.protocols.raw_tensors import write_raw
 from services.serving.queries import Outputs, Query
 
@@ -36,7 +36,7 @@ def read_request(body: bytes, header: str) -> InferRequest:
     return request
 
 
-def binary_outputs(request: InferRequest, names: Iterable[str]) -> frozenset[str]:
+def binary_outputs(request: Asked, names: Iterable[str]) -> frozenset[str]:
     """Tell which of these outputs the client wants as binary. Raises RequestError."""
     if not request.parameters and not request.outputs:
         return frozenset()

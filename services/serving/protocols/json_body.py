@@ -13,10 +13,8 @@ _PATH = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
 _MISSING = re.compile(r"(?:missing required|contains unknown) field `(.*?)`")
 
 
-def decode(body: bytes, decoder: "msgspec.json.Decoder[_T]", whole: Any = None) -> _T:
+def decode(body: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
     """Decode strictly; a body that only lacks strictness is decoded again to find the field.
-
-    `whole` is the type to decode to then, where the decoder's own leaves parts as they came.
 
     NaN and Infinity are no JSON, yet common clients send them: they come out as floats, so that the
     check of the field refuses them by the field's name.
@@ -26,7 +24,7 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[_T]", whole: Any = None) 
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        value: _T = _convert(_lenient(body, error), whole or decoder.type)
+        value: _T = _convert(_lenient(body, error), decoder.type)
         return value
 
 

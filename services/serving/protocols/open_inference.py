@@ -3,7 +3,7 @@
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -14,8 +14,9 @@ from services.serving.models.fields import Column, Field
 from services.serving.models.kinds import DATATYPES
 from services.serving.models.model import Model
 from services.serving.models.signature import Columns, Signature
+from services.serving.protocols import typed_json
+from services.serving.protocols.infer_request import Asked, InferRequest, Tensor, WantedOutput
 from services.serving.protocols.json_body import decode
-from services.serving.protocols.json_list import read_list
 from services.serving.protocols.raw_tensors import read_raw
 from services.serving.queries import Outputs, Query, checked_id, checked_time
 
@@ -27,55 +28,22 @@ SERVER: dict[str, Any] = {
 Write = Callable[[str, NDArray[Any]], dict[str, Any]]  # an output's name and array: its JSON
 
 
-class Tensor(msgspec.Struct):
-    """One input; `data` is a list, flat or nested, or the tensor's raw bytes (a memoryview)."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: Any = msgspec.UNSET
-    parameters: dict[str, Any] | None = None
-
-
-class WantedOutput(msgspec.Struct):
-    """An output that the client asks for."""
-
-    name: str
-    parameters: dict[str, Any] | None = None
-
-
-class InferRequest(msgspec.Struct):
-    """An inference request, whatever carried it; not checked against a model."""
-
-    inputs: Sequence[Tensor]
-    id: str | None = None
-    parameters: dict[str, Any] | None = None
-    outputs: list[WantedOutput] | None = None
-
-
-class _JsonTensor(Tensor):
-    """An input whose data is left as it came until its field is known."""
-
-    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-class _JsonRequest(InferRequest):
-    inputs: list[_JsonTensor]
-
-
-_DECODER = msgspec.json.Decoder(_JsonRequest)
-_DATA = msgspec.json.Decoder()
+_DECODER = msgspec.json.Decoder(InferRequest)
 _EXTENSIONS = ("classification", "shared_memory_region")  # of outputs; to ignore them were wrong
 
 
 def read_request(body: bytes) -> InferRequest:
     """Read a request in JSON. Raises RequestError."""
-    return decode(body, _DECODER, InferRequest)
+    return decode(body, _DECODER)
 
 
-def read_query(body: bytes, signature: Signature, id: str | None = None) -> Query:  # noqa: A002
+def read_query(body: bytes, signature: Signature, id: str | None = None) -> tuple[Asked, Query]:  # noqa: A002
     """Read and check a request in JSON; `id` is for one that brings none. Raises RequestError."""
-    return build_query(read_request(body), signature, id)
+    if typed := typed_json.read(body, signature):
+        asked, columns = typed
+        return asked, _query(asked, columns, signature, id)
+    request = read_request(body)
+    return request, build_query(request, signature, id)
 
 
 def build_query(request: InferRequest, signature: Signature, id: str | None = None) -> Query:  # noqa: A002
@@ -85,17 +53,7 @@ def build_query(request: InferRequest, signature: Signature, id: str | None = No
         if tensor.name in columns:
             raise RequestError(400, f"field {tensor.name!r} is given twice", tensor.name)
         columns[tensor.name] = _column(tensor, signature.field(tensor.name))
-    parameters = request.parameters or {}
-    event_time = parameters.get("event_time")
-    key = parameters.get("key")
-    return Query(
-        id=checked_id(request.id or id),
-        columns=columns,
-        rows=signature.complete(columns),
-        event_time=None if event_time is None else checked_time(event_time, "event_time"),
-        key="" if key is None else str(key),
-        wanted_outputs=_wanted(request.outputs) if request.outputs else (),
-    )
+    return _query(request, columns, signature, id)
 
 
 def without_data(name: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -149,14 +107,24 @@ def describe(field: Field) -> dict[str, Any]:
     }
 
 
+def _query(asked: Asked, columns: Columns, signature: Signature, id: str | None) -> Query:  # noqa: A002
+    parameters = asked.parameters or {}
+    event_time = parameters.get("event_time")
+    key = parameters.get("key")
+    return Query(
+        id=checked_id(asked.id or id),
+        columns=columns,
+        rows=signature.complete(columns),
+        event_time=None if event_time is None else checked_time(event_time, "event_time"),
+        key="" if key is None else str(key),
+        wanted_outputs=_wanted(asked.outputs) if asked.outputs else (),
+    )
+
+
 def _column(tensor: Tensor, field: Field) -> Column:
     if tensor.datatype not in field.kind.accepts:
         raise field.refusal(tensor.datatype, f"datatype {field.kind.datatype}")
     data = tensor.data
-    if type(data) is msgspec.Raw:
-        if (values := read_list(data, field)) is not None:
-            return field.read(values, tensor.shape, good=True)
-        data = decode(bytes(data), _DATA)
     if type(data) is memoryview:
         data = read_raw(data, tensor.datatype, field)
     elif type(data) is not list:

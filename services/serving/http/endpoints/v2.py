@@ -5,8 +5,10 @@ https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protoc
 
 from services.serving.http.endpoints.asking import Asking
 from services.serving.http.exchange import Reply, Request, encode_json
+from services.serving.models.signature import Signature
 from services.serving.protocols import binary_tensors, open_inference
-from services.serving.protocols.open_inference import InferRequest
+from services.serving.protocols.infer_request import Asked
+from services.serving.queries import Query
 
 _BINARY = (("content-type", "application/octet-stream"),)
 
@@ -25,8 +27,7 @@ class V2:
     async def infer(self, request: Request, model: str, version: str | None = None) -> Reply:
         """Answer rows. Raises RequestError."""
         target = self._asking.find(request, model, version)
-        asked = _read(request)
-        query = open_inference.build_query(asked, target.predictor.model.signature, request.id)
+        asked, query = _read(request, target.predictor.model.signature)
         outputs, by = await self._asking.ask(request, target, query)
         version = by.predictor.ref.version
         binary = binary_tensors.binary_outputs(asked, outputs)
@@ -47,8 +48,9 @@ class V2:
         return Reply(encode_json(self._asking.describe(model, version)))
 
 
-def _read(request: Request) -> InferRequest:
+def _read(request: Request, signature: Signature) -> tuple[Asked, Query]:
     json_bytes = request.headers.get(binary_tensors.HEADER)
     if json_bytes is None:
-        return open_inference.read_request(request.body)
-    return binary_tensors.read_request(request.body, json_bytes)
+        return open_inference.read_query(request.body, signature, request.id)
+    asked = binary_tensors.read_request(request.body, json_bytes)
+    return asked, open_inference.build_query(asked, signature, request.id)
