@@ -1,7 +1,7 @@
 # Every habit. `make` alone says what there is.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# whose lap is shown: make demo MODEL=...
+# whose lap is shown; one whose feed drifts by itself: flights, names
 MODEL ?= flights
 .DEFAULT_GOAL := help
 .PHONY: help install demo test e2e check format lock generate proto bench bench-serving bench-monitoring clean distclean
