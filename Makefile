@@ -1,7 +1,7 @@
 # Every habit. `make` alone says what there is.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# whose lap is shown; one whose feed drifts by itself: flights, names
+# whose lap is shown, and what is planted: make demo MODEL=digits DRIFT=inversion
 MODEL ?= flights
 .DEFAULT_GOAL := help
 .PHONY: help install demo test e2e check format lock generate proto bench bench-serving bench-monitoring clean distclean
@@ -13,7 +13,7 @@ install:  ## put everything into .venv and .venv-airflow (pinned, checked by has
 	@$(PYTHON) -m services.embedded.install
 
 demo: install  ## run the platform and one lap before your eyes; ONCE=1: one lap, then stop
-	@$(BIN)/python -m services.embedded.demo --model $(MODEL) $(if $(filter-out 0,$(ONCE)),--once)
+	@$(BIN)/python -m services.embedded.demo --model $(MODEL) $(if $(DRIFT),--drift $(DRIFT)) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: install  ## all tests, but those of the containers; two at a time
 	@$(BIN)/python -m pytest --ignore=tests/stack -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)

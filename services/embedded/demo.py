@@ -17,7 +17,7 @@ from rich.status import Status
 
 from pipelines import models
 from services.embedded.airflow_api import AirflowApi, AirflowError
-from services.embedded.lap import SAMPLE, Lap, LapError
+from services.embedded.lap import A_DAY, Lap, LapError
 from services.embedded.platform import Platform, start
 from services.embedded.preflight import PlatformError
 from services.embedded.settings import Embedded
@@ -64,19 +64,21 @@ class Teller:
             self.status = None
 
 
-def lap(platform: Platform, name: str, console: Console, teller: Teller) -> None:
+def lap(
+    platform: Platform, name: str, planted: list[str], console: Console, teller: Teller
+) -> None:
     """Drive one lap for a model, and say what came out."""
     airflow_address = next(a for a in platform.addresses() if a.name == "airflow")
     airflow = AirflowApi(airflow_address.url, airflow_address.login, airflow_address.password)
-    one = Lap(platform, airflow, name, models.load(name).feed.batch_names(), teller)
+    one = Lap(platform, airflow, name, models.load(name).feed.batch_names(), teller, planted)
     if not one.run():
         console.print(f"the lap of {name} was made before; `make clean` forgets it")
     console.print(summarise(name, one.status(), one.record))
 
 
-def stay(platform: Platform, name: str, console: Console) -> None:
+def stay(platform: Platform, name: str, planted: list[str], console: Console) -> None:
     """Let slow traffic go on until Ctrl-C."""
-    platform.simulate(["--model", name, "--rate", RATE, "--sample", SAMPLE])
+    platform.simulate(["--model", name, "--rate", RATE, "--a-day", A_DAY, *planted])
     console.print(f"Traffic goes on, {RATE} requests a second. Ctrl-C stops everything.")
     signal.pause()
 
@@ -99,7 +101,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="one lap, then stop")
     parser.add_argument("--model", required=True, choices=models.names(), help="whose lap")
+    parser.add_argument("--drift", help="what is planted: a name in pipelines/<model>/drifts.py")
     given = parser.parse_args()
+    drifts = models.load(given.model).drifts
+    if given.drift and given.drift not in drifts:
+        known = ", ".join(drifts) or "none"
+        parser.error(f"{given.model} has no drift {given.drift!r}; it has {known}")
+    planted = ["--drift", given.drift] if given.drift else []
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore the first
         signal.signal(number, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 130)
@@ -110,12 +118,12 @@ def main() -> int:
 
     try:
         with start(Embedded(), well) as platform, orderly(teller):
-            lap(platform, given.model, console, teller)
+            lap(platform, given.model, planted, console, teller)
             console.print(show_addresses(platform.addresses(), dict(platform.without)))
             if given.once:
                 console.print("the lap is made; stopping all of it, `make demo` goes on from here")
             else:
-                stay(platform, given.model, console)
+                stay(platform, given.model, planted, console)
     except KeyboardInterrupt:
         teller.quiet()
         console.print("stopped; nothing is left running, and `make demo` goes on from here")

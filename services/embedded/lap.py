@@ -22,7 +22,7 @@ from services.embedded.platform import Platform
 PATIENCE = 300.0  # seconds that any one thing may take; all take a few
 T = TypeVar("T")
 DAGS = ("ingest", "train", "monitor")
-SAMPLE, CONNECTIONS = "0.1", "8"
+A_DAY, CONNECTIONS = "100", "8"  # of a day's rows, about as many are asked; at once
 
 
 class LapError(RuntimeError):
@@ -72,9 +72,11 @@ class Lap:
         model: str,
         batches: Sequence[str],
         told: Told,
+        planted: Sequence[str] = (),
     ) -> None:
         self.platform, self.airflow, self.model = platform, airflow, model
         self.batches, self.told = list(batches), told
+        self.planted = planted  # what the simulator is told once there is a champion
         self.record = Record()
         self.trained: set[str] = set()
 
@@ -96,7 +98,8 @@ class Lap:
             if batch is None:
                 raise LapError(
                     f"nothing has asked for a retrain until {self.newest_batch()}, where the feed "
-                    f"ends; `make clean` begins again"
+                    f"ends; `make clean` begins again, and DRIFT=<name> plants one of the model's "
+                    f"drifts"
                 )
             self.traffic(batch)
             self.ingest(batch)
@@ -166,7 +169,7 @@ class Lap:
     def traffic(self, batch: str) -> None:
         """Replay a month; its batch arrives in the landing folder at its end."""
         with self.stage(f"traffic of {batch}") as came:
-            came(self.simulate(batch, batch))
+            came(self.simulate(batch, batch, *self.planted))
 
     def monitor(self, batch: str) -> None:
         """Trigger the monitor DAG and read what it found."""
@@ -217,7 +220,7 @@ class Lap:
     def simulate(self, first: str, last: str, *options: str) -> str:
         """Replay batches to the end; give what the simulator says of it."""
         arguments = ["--model", self.model, "--from", first, "--to", last, "--once"]
-        arguments += ["--sample", SAMPLE, "--connections", CONNECTIONS, *options]
+        arguments += ["--a-day", A_DAY, "--connections", CONNECTIONS, *options]
         self.platform.simulate(arguments)
         self.wait_for(lambda: self.simulator_ended(), f"the traffic of {first} to {last}")
         told = self.last_line()

@@ -51,9 +51,7 @@ def _data(datasets: Sequence[dict[str, Any]]) -> Table:
 
 
 def _versions(status: dict[str, Any]) -> Table:
-    table = _table(
-        "version", "trained on", "because", "log loss", "AUC", "on the same days", "gate"
-    )
+    table = _table("version", "trained on", "because", "log loss", "on the same days", "gate")
     for version in status["versions"]:
         rival = f"{version.get('rival', '?')} {version.get('rival_log_loss', '?')}"
         table.add_row(
@@ -61,7 +59,6 @@ def _versions(status: dict[str, Any]) -> Table:
             version["dataset"],
             version["trigger"],
             version.get("log_loss", "?"),
-            version.get("auc", "?"),
             rival,
             version.get("gate", "?"),
         )
