@@ -16,7 +16,7 @@ demo: install  ## run the platform and one lap before your eyes; ONCE=1: one lap
 	@$(BIN)/python -m services.embedded.demo --model $(MODEL) $(if $(DRIFT),--drift $(DRIFT)) $(if $(filter-out 0,$(ONCE)),--once)
 
 test: install  ## all tests, but those of the containers; two at a time
-	@$(BIN)/python -m pytest --ignore=tests/stack -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --ignore=tests/stack -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 e2e: install  ## the stack in containers, from nothing, where there is a Docker engine
 	@$(BIN)/python -m pytest tests/stack $(ARGS)
