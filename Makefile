@@ -1,7 +1,7 @@
 # Every habit. `make` alone says what there is.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-# whose lap is shown, and what is planted: make demo MODEL=digits DRIFT=inversion
+# whose lap is shown, and what is planted: make demo MODEL=digits DRIFT=rotation
 MODEL ?= flights
 .DEFAULT_GOAL := help
 .PHONY: help install demo test e2e check format lock generate proto bench bench-serving bench-monitoring clean distclean
