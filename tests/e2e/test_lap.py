@@ -18,6 +18,7 @@ from monitoring.prediction_log.reading import read_labels, scan_predictions
 from monitoring.results import read_history
 from pipelines import batches, models
 from pipelines.training_record import TRACE
+from services.embedded.lap import A_DAY
 from services.embedded.settings import ROOT
 from services.simulator.plan import Plan
 from services.simulator.traffic import sampled
@@ -167,7 +168,7 @@ def test_the_network_beats_the_logistic_regression(loop: Loop, number: str) -> N
 def asked(demo: Demo) -> pd.DataFrame:
     """What the simulator must have asked, drawn from the feed anew; the truth is its `label`."""
     months = [month for (month,) in demo.stages(r"traffic of (\S+)")]
-    model, plan = models.load(MODEL), Plan(MODEL, sample=0.1)
+    model, plan = models.load(MODEL), Plan(MODEL, a_day=float(A_DAY))
     return pd.concat([sampled(model, plan, model.feed.read_batch(month)) for month in months])
 
 

@@ -181,9 +181,10 @@ def test_a_killed_supervisor_takes_its_programs_along(
     killable: tuple[Embedded, subprocess.Popen[str]],
 ) -> None:
     settings, _ = killable
-    for process in strays.processes_of(settings.home):
-        if "supervisord" in " ".join(process.cmdline()):
-            process.kill()
+    running = strays.processes_of(settings.home)
+    supervisors = [each for each in running if "supervisord" in " ".join(each.cmdline())]
+    for supervisor in supervisors:  # once one is dead, the others are dying
+        supervisor.kill()
     wait_for(lambda: gone(settings), "nothing to be left")
 
 
