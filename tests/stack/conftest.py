@@ -22,7 +22,7 @@ from tests.stack.stack import PORTS, Stack
 
 PROJECT = "relay-e2e"
 PATIENCE = 1200  # seconds for a clean machine: build, first start, first model
-ORDER = (
+ORDER = [
     "first_start",
     "browser",
     "loop",
@@ -31,8 +31,9 @@ ORDER = (
     "faults",
     "again",
     "backup",
+    "s3",
     "scale",
-)
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -51,23 +51,6 @@ def test_a_task_s_log_is_read_in_the_ui(outside: Outside) -> None:
     assert f"'monitor', '--model', '{MODEL}'" in outside.airflow.log(dag, run, "monitor")
 
 
-def test_a_study_is_spread_over_the_workers(scaled: Stack, outside: Outside) -> None:
-    dag = f"{MODEL}_tune"
-    run = outside.airflow.trigger(dag)
-    succeeded(outside, dag, run)
-    path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
-    answer = outside.airflow.client.get(path, params={"task_id": "tune"}).raise_for_status()
-    trials = answer.json()["task_instances"]
-    assert {trial["hostname"] for trial in trials if trial["task_id"] == "tune"} == workers(scaled)
-    trained, *_ = (r for r in outside.airflow.runs(f"{MODEL}_train") if run in str(r["conf"]))
-    succeeded(outside, f"{MODEL}_train", trained["dag_run_id"])
-
-
-def workers(stack: Stack) -> set[str]:
-    """Name the hosts that tasks may run on."""
-    return {each["Config"]["Hostname"] for each in stack.all_of("airflow-worker")}
-
-
 def test_a_killed_replica_costs_no_answer(scaled: Stack) -> None:
     token = scaled.secrets()["serving-label"]
     with Traffic(scaled.url("serving"), token) as traffic:
@@ -94,3 +77,20 @@ def test_prometheus_asks_every_replica(scaled: Stack, outside: Outside) -> None:
 def test_nobody_gets_into_the_queue_without_its_password(scaled: Stack) -> None:
     told = scaled.compose("exec", "-T", "valkey", "valkey-cli", "keys", "*", check=False)
     assert "NOAUTH" in told
+
+
+def test_a_study_is_spread_over_the_workers(scaled: Stack, outside: Outside) -> None:
+    dag = f"{MODEL}_tune"
+    run = outside.airflow.trigger(dag)
+    succeeded(outside, dag, run)
+    path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances"
+    answer = outside.airflow.client.get(path, params={"task_id": "tune"}).raise_for_status()
+    trials = answer.json()["task_instances"]
+    assert {trial["hostname"] for trial in trials if trial["task_id"] == "tune"} == workers(scaled)
+    trained, *_ = (r for r in outside.airflow.runs(f"{MODEL}_train") if run in str(r["conf"]))
+    succeeded(outside, f"{MODEL}_train", trained["dag_run_id"])
+
+
+def workers(stack: Stack) -> set[str]:
+    """Name the hosts that tasks may run on."""
+    return {each["Config"]["Hostname"] for each in stack.all_of("airflow-worker")}
