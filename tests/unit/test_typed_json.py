@@ -31,14 +31,7 @@ TENSORS = read_signature(
         ]
     )
 )
-NAMES = st.sampled_from(["carrier", "hour", "temp", "late", "x", "n", "u", "s", "other"])
-DATATYPES = st.sampled_from(["BYTES", "INT64", "FP64", "FP32", "BOOL", "UINT8", "INT32"])
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
-DATA = st.lists(VALUES, max_size=4) | st.lists(st.lists(VALUES, max_size=2), max_size=2)
-TENSOR = st.fixed_dictionaries(
-    {"name": NAMES, "shape": st.lists(st.integers(-1, 3), max_size=2), "datatype": DATATYPES},
-    optional={"data": DATA},
-)
 
 
 def column(name: str, datatype: str, *data: Any, shape: list[int] | None = None) -> dict[str, Any]:
@@ -108,10 +101,36 @@ def test_what_is_beside_the_inputs_comes_along() -> None:
     assert (query.id, query.key, query.wanted_outputs) == ("a", "b", ("c",))
 
 
-@pytest.mark.parametrize("signature", [TABLE, TENSORS])
-@given(tensors=st.lists(TENSOR, max_size=4))
-def test_both_ways_end_alike(signature: Signature, tensors: list[dict[str, Any]]) -> None:
-    body = json.dumps({"inputs": tensors}).encode()
+@st.composite
+def damaged(draw: st.DrawFn, tensors: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    """A good request with one tensor that is likely not good any more, or is there twice."""
+    at = draw(st.integers(0, len(tensors) - 1))
+    one, values = tensors[at], list(tensors[at]["data"])
+    place = draw(st.integers(0, len(values) - 1))
+    changed: dict[str, Any] = draw(
+        st.sampled_from(
+            [
+                {"data": [*values[:place], draw(VALUES), *values[place + 1 :]]},
+                {"data": values[:place]},
+                {"data": [*values, values[0]]},
+                {"data": [values[:place], values[place:]]},
+                {"data": [[value] for value in values]},
+                {"data": draw(VALUES)},
+                {"shape": draw(st.lists(st.integers(-1, 4), max_size=3))},
+                {"datatype": draw(st.sampled_from(["BYTES", "INT64", "FP64", "BOOL", "UINT8"]))},
+                {"name": draw(st.sampled_from(["other", *(each["name"] for each in tensors)]))},
+            ]
+        )
+    )
+    twice = draw(st.booleans())
+    return [*tensors[: at + twice], {**one, **changed}, *tensors[at + 1 :]]
+
+
+@pytest.mark.parametrize("case", GOOD)
+@given(data=st.data())
+def test_both_ways_end_alike(case: str, data: st.DataObject) -> None:
+    signature, *tensors = GOOD[case]
+    body = json.dumps({"inputs": data.draw(damaged(tuple(tensors)))}).encode()
     slow = told(lambda: slowly(body, signature))
     quick = told(lambda: open_inference.read_query(body, signature)[1].columns)
     if isinstance(slow, str) or isinstance(quick, str):

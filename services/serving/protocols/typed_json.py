@@ -39,8 +39,10 @@ def read(body: bytes, signature: Signature) -> tuple[Asked, Columns] | None:
     columns: Columns = {}
     for tensor in request.inputs:
         field = reader.fields[type(tensor)]
+        if field.name in columns:
+            return None
         column = _tensor(tensor, field) if field.shape else _column(tensor)
-        if column is None or field.name in columns:
+        if column is None:
             return None
         columns[field.name] = column
     return request, columns
