@@ -10,9 +10,7 @@ import pandas as pd
 from onnx import ModelProto
 
 Outputs = dict[str, np.ndarray]  # by name, each (B, ...)
-AT_ONCE = (
-    2048  # rows: what lies between a graph's layers, of all rows at once, would take gigabytes
-)
+AT_ONCE = 2048  # rows; what lies between a graph's layers would take gigabytes for all at once
 
 
 def session(graph: ModelProto | bytes | Path) -> ort.InferenceSession:
