@@ -5,5 +5,4 @@ MLFLOW_FLASK_SERVER_SECRET_KEY=$(cat /run/secrets/session)
 MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY=$(cat /run/secrets/webhooks)
 export MLFLOW_FLASK_SERVER_SECRET_KEY MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY
 exec mlflow server --app-name basic-auth --host 0.0.0.0 --port 5000 --workers 1 \
-  --serve-artifacts --artifacts-destination "$ARTIFACTS" \
-  --allowed-hosts 'mlflow:*,localhost:*,127.0.0.1:*'
+  --serve-artifacts --artifacts-destination "$ARTIFACTS"
