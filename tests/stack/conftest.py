@@ -37,13 +37,15 @@ ORDER = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A good day comes before those on which the stack is stopped, restored and killed."""
+    """A good day comes before those on which the stack is stopped, restored and killed.
+
+    Raises ValueError for a file that has no place in the order.
+    """
 
     def place(item: pytest.Item) -> int:
-        name = item.path.stem.removeprefix("test_")
         if "stack" not in item.path.parts:
             return -1
-        return ORDER.index(name) if name in ORDER else len(ORDER)
+        return ORDER.index(item.path.stem.removeprefix("test_"))
 
     items.sort(key=place)
 
