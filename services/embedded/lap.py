@@ -10,7 +10,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -18,6 +17,7 @@ import httpx
 from services.embedded.airflow_api import ENDED, AirflowApi
 from services.embedded.environment import shared
 from services.embedded.platform import Platform
+from services.embedded.record import Record, describe, judgement, read_window
 
 PATIENCE = 300.0  # seconds that any one thing may take; all take a few
 T = TypeVar("T")
@@ -40,26 +40,6 @@ class Told(Protocol):
 
     def end(self, stage: str, seconds: float, outcome: str) -> None:
         """A stage has done what it should."""
-
-
-@dataclass
-class Window:
-    """What the monitor said of one month's traffic."""
-
-    batch: str
-    version: str
-    alerts: list[str]
-    unknown: list[str]
-    live: dict[str, Any] | None
-    retrain: dict[str, Any]
-
-
-@dataclass
-class Record:
-    """What the lap has seen, for the summary; seconds by stage, for the bench."""
-
-    windows: list[Window] = field(default_factory=list)
-    stages: list[tuple[str, float]] = field(default_factory=list)
 
 
 class Lap:
@@ -303,35 +283,3 @@ def served_versions(url: str) -> list[str]:
     except httpx.TransportError:
         return []
     return list(answer.json()["versions"]) if answer.is_success else []
-
-
-def read_window(batch: str, run: dict[str, Any]) -> Window:
-    """Read what a person wants to know from a monitor run."""
-    results = run["results"]
-
-    def named(verdict: str) -> list[str]:
-        found = [r for r in results if r["verdict"] == verdict]
-        return [f"{r['check']} {r['column'] or ''}".strip() for r in found]
-
-    live = next((r for r in results if r["check"] == "live_score"), None)
-    return Window(batch, run["version"], named("alert"), named("unknown"), live, run["retrain"])
-
-
-def judgement(window: Window) -> str:
-    """Say a window's verdict in one sentence."""
-    live = window.live or {}
-    score = live.get("score")
-    worth = (
-        f"live log loss {score:.3f} (limit {live['threshold']:.3f})" if score else "no score yet"
-    )
-    drifted = f"alerts: {', '.join(window.alerts)}" if window.alerts else "no alert"
-    asked = "RETRAIN" if window.retrain["requested"] else "no retrain"
-    return f"{worth}; {drifted}; {asked}: {window.retrain['reason']}"
-
-
-def describe(champion: dict[str, Any]) -> str:
-    """Say in one line what a champion is."""
-    return (
-        f"version {champion['version']} is champion: log loss {champion['log_loss']}, "
-        f"{champion['rival']} {champion['rival_log_loss']} on the same days ({champion['dataset']})"
-    )

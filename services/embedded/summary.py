@@ -8,8 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from services.embedded.lap import Record, Window
 from services.embedded.platform import Address
+from services.embedded.record import Record, Window
 
 LIMIT = (
     "limit: what always saying the training's rate would lose, and what chance adds in a few days"
