@@ -217,10 +217,12 @@ def _publish(written: Path, place: Path) -> None:
 
 
 def _prune(workspace: Path, project: uuid.UUID, html: Path, keep: int) -> None:
-    """Delete all but the newest runs; their ids (UUID version 7) begin with the time."""
-    from evidently.ui.workspace import Workspace
+    """Delete all but the newest runs; their ids (UUID version 7) begin with the time.
 
-    here = Workspace.create(str(workspace))
-    for run in sorted(here.list_runs(project))[:-keep]:
-        here.delete_run(project, run)
-        (html / f"{run}.html").unlink(missing_ok=True)
+    By the files' names: Evidently's own workspace reads every report of every model to list one's,
+    and fails where another monitor deletes one meanwhile, or one is damaged.
+    """
+    reports = (workspace / str(project) / "snapshots").glob("*.json")
+    for old in sorted(reports)[:-keep]:
+        old.unlink(missing_ok=True)
+        (html / f"{old.stem}.html").unlink(missing_ok=True)

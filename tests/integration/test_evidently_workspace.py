@@ -145,6 +145,17 @@ def test_old_reports_go_and_the_ui_forgets_them(ui: Program, tmp_path: Path) -> 
     assert [report.html.exists() for report in saved] == [False, True, True]
 
 
+def test_no_other_report_is_read_to_let_go_of_old_ones(tmp_path: Path) -> None:
+    """As another monitor may delete it meanwhile, and hundreds are hundreds of megabytes."""
+    other = save(tmp_path, "surnames").ui_path.split("/")
+    damaged = tmp_path / other[2] / "snapshots" / f"{other[4]}.json"
+    damaged.write_text("{")
+    saved = [save(tmp_path, keep=2).ui_path.split("/") for _ in range(3)]
+    left = {path.stem for path in (tmp_path / saved[0][2] / "snapshots").iterdir()}
+    assert left == {report[4] for report in saved[1:]}
+    assert damaged.exists()
+
+
 def test_the_html_shows_the_limits_as_tests(tmp_path: Path) -> None:
     html = save(tmp_path).html.read_text()
     assert "Value Drift for column temp" in html
