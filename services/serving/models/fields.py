@@ -87,9 +87,9 @@ class Field:
         place = f"field {self.name!r}" if row is None else f"field {self.name!r}, row {row}"
         return RequestError(400, f"{place}: got {shown(value)}, want {wanted}", self.name)
 
-    def missing(self) -> RequestError:
+    def missing(self, row: int | None = None) -> RequestError:
         """Say that the field is needed."""
-        return self.refusal(None, f"a {self.kind.name}, this field is required")
+        return self.refusal(None, f"a {self.kind.name}, this field is required", row)
 
     def _fits(self, shape: Sequence[int]) -> bool:
         if not shape or shape[0] < 1:
@@ -150,7 +150,7 @@ class Field:
     def _check_value(self, value: object, row: int) -> None:
         if value is None:
             if self.required:
-                raise self.refusal(value, f"a {self.kind.name}, this field is required", row)
+                raise self.missing(row)
         elif type(value) not in self.kind.values:
             raise self.refusal(value, f"a {self.kind.name}", row)
         elif type(value) is not str and not self.low <= value <= self.high:  # type: ignore[operator]

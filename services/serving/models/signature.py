@@ -65,6 +65,12 @@ class Signature:
         return own
 
 
+def want_few(rows: int) -> None:
+    """Raise RequestError (413) where a request has too many rows."""
+    if rows > MAX_ROWS:
+        raise RequestError(413, f"there are {rows} rows, want at most {MAX_ROWS}: send fewer")
+
+
 def read_signature(inputs: str) -> Signature:
     """Read the inputs of an MLmodel's signature (a JSON text). Raises LoadError."""
     specs = json.loads(inputs)
@@ -79,8 +85,7 @@ def _count(columns: Columns) -> int:
         if len(values) != rows:
             message = f"field {name!r} has {len(values)} rows, field {first!r} has {rows}"
             raise RequestError(400, message + ": want as many in each", name)
-    if rows > MAX_ROWS:
-        raise RequestError(413, f"there are {rows} rows, want at most {MAX_ROWS}: send fewer")
+    want_few(rows)
     return rows
 
 

@@ -8,6 +8,7 @@ without rows. MLflow drops or converts these.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from services.serving.errors import RequestError, shown
 from services.serving.models.fields import FREE, Field
 from services.serving.models.model import Form
-from services.serving.models.signature import Columns, Signature
+from services.serving.models.signature import Columns, Signature, want_few
 from services.serving.protocols import csv_table
 from services.serving.protocols.json_body import decode
 from services.serving.queries import Outputs, Query, checked_id
@@ -105,7 +106,7 @@ def _columns(form: str, value: Any, signature: Signature) -> _Values:
     if not isinstance(value, list):
         raise RequestError(400, f"{form}: got {shown(value)}, want a list of rows", form)
     if value and all(isinstance(row, dict) for row in value):
-        return _from_records(value)
+        return _from_records(value, form, signature)
     if form != "dataframe_records" and len(signature.fields) == 1:
         return {next(iter(signature.fields)): value}
     raise RequestError(400, f"{form}: got {shown(value)}, want rows as objects by field name", form)
@@ -135,10 +136,29 @@ def _from_split(value: Any, tabular: bool) -> _Values:
     return {name: [values[i] for values in split.data] for i, name in enumerate(names)}
 
 
-def _from_records(rows: list[dict[str, Any]]) -> _Values:
-    """A field that only some rows have is null in the others."""
+def _from_records(rows: list[dict[str, Any]], form: str, signature: Signature) -> _Values:
+    """A field that only some rows have is null in the others.
+
+    Names are checked first: every one of them takes a value a row.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
+    if form == "dataframe_records" and _are_values(names, signature):
+        (field,) = signature.fields.values()
+        for number, row in enumerate(rows):
+            if len(row) < len(names):
+                raise field.missing(number)
+    else:
+        for name in names:
+            signature.field(name)
+    want_few(len(rows))
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _are_values(names: Mapping[str, Any], signature: Signature) -> bool:
+    """Say whether a frame's columns are, side by side, the values of the only tensor."""
+    if signature.tabular or len(signature.fields) > 1:
+        return False
+    return bool(names) and names.keys().isdisjoint(signature.fields)
 
 
 def _missing_as_none(values: list[Any]) -> list[Any]:
@@ -148,8 +168,8 @@ def _missing_as_none(values: list[Any]) -> list[Any]:
 
 def _tensors(columns: _Values, signature: Signature) -> _Values:
     """Read a frame as tensors: a lone one's columns side by side, else a row's values in a list."""
-    only, *more = signature.fields
-    if not more and only not in columns and columns:
+    if _are_values(columns, signature):
+        (only,) = signature.fields
         rows = [[*row] for row in zip(*columns.values(), strict=True)]
         columns = {only: [row[0] for row in rows] if len(columns) == 1 else rows}
     return {name: _shaped(signature.field(name), values) for name, values in columns.items()}
