@@ -1,6 +1,7 @@
 """Small bodies that could cost much: what they take and what is said of them stays small."""
 
 import json
+import time
 import tracemalloc
 from typing import Any
 
@@ -37,3 +38,11 @@ def test_records_take_no_more_memory_than_their_body(
     assert refusal.value.field == field
     assert message in refusal.value.message
     assert most < 1e6 + 70 * len(rows)
+
+
+def test_a_header_of_many_names_is_read_at_once() -> None:
+    header = ",".join(f"name {number}" for number in range(20_000))
+    started = time.process_time()
+    with pytest.raises(RequestError, match="'name 0' is not asked for"):
+        scoring.read_query(f"{header}\n".encode(), TABLE, None, "text/csv")
+    assert time.process_time() - started < 1

@@ -34,7 +34,7 @@ def read_columns(body: bytes, signature: Signature) -> dict[str, list[Any]]:
     if not signature.tabular:
         raise RequestError(400, "CSV holds a table, this model takes tensors: send JSON")
     header, *rows = _lines(body)
-    if repeated := next((name for name in header if header.count(name) > 1), None):
+    if (repeated := _repeated(header)) is not None:
         raise RequestError(400, f"field {repeated!r} is twice in the header", repeated)
     for number, row in enumerate(rows):
         if len(row) != len(header):
@@ -43,6 +43,15 @@ def read_columns(body: bytes, signature: Signature) -> dict[str, list[Any]]:
             raise RequestError(400, f"{message}: look at {last!r}", last)
     fields = [signature.field(name) for name in header]
     return {field.name: _typed(field, [row[i] for row in rows]) for i, field in enumerate(fields)}
+
+
+def _repeated(header: list[str]) -> str | None:
+    seen: set[str] = set()
+    for name in header:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _lines(body: bytes) -> list[list[str]]:
