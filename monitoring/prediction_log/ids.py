@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 _CHUNK = 2**14  # requests that are sorted together while a segment is open: half a millisecond
 _ENTRY = 12  # bytes
+_MOST_DIGITS = 10  # of a row's number, which has 32 bits
 _MAPPED = 4096  # tables kept mapped; the kernel allows a process 65,530 mappings
 
 
@@ -29,10 +30,15 @@ def key_of(id: str, rows: int) -> int:  # noqa: A002
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
+def is_row_number(text: str) -> bool:
+    """Whether this can number a row of a request."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+
+
 def key_and_row(row_id: str) -> tuple[int, int]:
     """Give the key and the row within the request that a row id speaks of."""
     request, slash, row = row_id.rpartition("/")
-    if slash and row.isascii() and row.isdigit() and (row == "0" or row[0] != "0"):
+    if slash and is_row_number(row) and (row == "0" or row[0] != "0"):
         return key_of(request, 2), min(int(row), 2**32)
     return key_of(row_id, 1), 0
 

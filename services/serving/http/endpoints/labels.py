@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from monitoring.prediction_log import Label, PredictionLog
+from monitoring.prediction_log.ids import is_row_number
 from services.serving.errors import RequestError
 from services.serving.http.exchange import Reply, Request, encode_json
 from services.serving.metrics import Metrics
@@ -91,4 +92,4 @@ def _checked(given: GivenLabel, row: int) -> Label:
 def _check_row_id(given: str) -> None:
     """Several rows of a request go by `<id>/<row>`."""
     request, _, row = given.rpartition("/")
-    checked_id(request if request and row.isdecimal() else given)
+    checked_id(request if request and is_row_number(row) else given)
