@@ -26,8 +26,7 @@ def checkpoint_of(
 ) -> "Checkpoint":
     """Return the place of a training's state, named by all that its bits depend on.
 
-    ``made_of`` says which code and data (tags of its run). Files of the code that differ from its
-    commit are not told apart.
+    ``made_of`` says which code and data (tags of its run).
     """
     from pipelines.checkpoints import Checkpoint
 

@@ -1,5 +1,6 @@
 """What a run ran on: the code's commit, the versions, the machine; facts for its record."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -12,22 +13,38 @@ from pipelines.settings import Settings
 LIBRARIES = ("torch", "onnx", "onnxruntime", "scikit-learn", "numpy", "pandas", "mlflow", "dvc")
 
 
+_ROOT = Path(__file__).parents[1]
+_ROOMS = ("pipelines", "monitoring")  # whose code a training runs
+
+
 def code_commit(settings: Settings) -> str:
-    """Return the commit of this code, with ``+dirty`` if files differ; RELAY_CODE_COMMIT wins."""
+    """Return the commit of this code, with ``+dirty`` if files differ; RELAY_CODE_COMMIT wins.
+
+    A file of a training's rooms that git has never been told of makes a difference, too.
+    """
     if settings.code_commit:
         return settings.code_commit
-    root = Path(__file__).parents[1]
-    git = ["git", "-C", str(root)]
+    git = ["git", "-C", str(_ROOT)]
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     if head.returncode:
         return "unknown"
-    changed = subprocess.run(
-        [*git, "status", "--porcelain", "--untracked-files=no"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return head.stdout.strip() + ("+dirty" if changed.stdout.strip() else "")
+    asked = (["--untracked-files=no"], ["--", *_ROOMS])
+    changed = [
+        subprocess.run(
+            [*git, "status", "--porcelain", *each], capture_output=True, text=True, check=False
+        )
+        for each in asked
+    ]
+    return head.stdout.strip() + ("+dirty" if any(each.stdout.strip() for each in changed) else "")
+
+
+def code_sha256(model: str) -> str:
+    """Return the hash of a training's code, committed or not: of all but other models' folders."""
+    folders = ("pipelines", "pipelines/steps", f"pipelines/{model}", "monitoring")
+    found = hashlib.sha256()
+    for path in sorted(path for folder in folders for path in (_ROOT / folder).glob("*.py")):
+        found.update(f"{path.relative_to(_ROOT)}\n".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()
 
 
 def facts() -> dict[str, str]:

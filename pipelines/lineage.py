@@ -61,6 +61,7 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
             "batches": [f"{b.name} sha256:{b.sha256[:12]} ({b.rows} rows)" for b in dataset.batches]
         },
         "code_commit": tags.get("relay.code_commit", ""),
+        "code_sha256": tags.get("relay.code_sha256", ""),
         "airflow_run": tags.get("relay.airflow_run", "") or "none: started by hand",
     }
 
@@ -93,12 +94,14 @@ def reproduce(reference: str, settings: Settings, tracking: Tracking) -> dict[st
     then, now = (model.problem.read(answer) for answer in answers)
     difference = float(np.abs(then - now).max())
     code = version.tags.get("relay.code_commit", ""), environment.code_commit(settings)
+    sha256 = environment.code_sha256(model.name)
     return {
         "version": str(version),
         "dataset": dataset.summary(),
         "data_md5_matches": dataset.md5 == version.tags["relay.dataset_md5"],
         "code_then": code[0],
         "code_now": code[1],
+        "code_sha256_matches": version.tags.get("relay.code_sha256") == sha256,
         "metrics_then": before,
         "metrics_now": after,
         "metrics_identical": before == after,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import mlflow
-from mlflow.entities import Run
+from mlflow.entities import LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException, RestException
 
 from pipelines.exits import Unavailable
@@ -165,8 +165,9 @@ class Tracking:
         self.client.log_dict(run_id, dict(content), name)
 
     def log_table(self, table: "pd.DataFrame", name: str) -> None:
-        """Log a frame as a table that the UI shows."""
-        mlflow.log_table(table, name)
+        """Log a frame as a table that the UI shows, in the place of what a killed try has left."""
+        mlflow.log_table(table, name)  # makes it known to the UI, but adds to what is there
+        mlflow.log_text(table.to_json(orient="split", index=False), name)
 
     def log_text(self, text: str, name: str) -> None:
         """Log a text artifact."""
@@ -263,12 +264,18 @@ class Tracking:
         """Make a run's graph a model version; the same run twice is one version.
 
         Its companions become versions of ``<model>-<companion>``. They share the run, and so every
-        alias (``set_alias``).
+        alias (``set_alias``). A graph whose upload was cut short stays in the run: the newest whole
+        one counts.
         """
         outputs = self.get_run(run_id).outputs.model_outputs
-        logged = {self.client.get_logged_model(o.model_id).name: o.model_id for o in outputs}
+        models = [self.client.get_logged_model(output.model_id) for output in outputs]
+        whole = [each for each in models if each.status == LoggedModelStatus.READY]
+        whole.sort(key=lambda each: int(each.creation_timestamp))
+        logged = {each.name: each.model_id for each in whole}
         if MODEL not in logged:
-            raise TrackingError(f"run {run_id} has logged no model, so there is none to register")
+            raise TrackingError(
+                f"run {run_id} has logged no whole model, so there is none to register"
+            )
         own = logged.pop(MODEL)
         for name, model_id in logged.items():
             self._register(f"{model}-{name}", run_id, model_id, tags)

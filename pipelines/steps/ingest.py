@@ -16,6 +16,7 @@ from pipelines.policy import Column, Policy
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
+_CLOCKS_DIFFER = pd.Timedelta(days=1)
 
 
 def check(rows: pd.DataFrame, known: pd.DataFrame | None, policy: Policy) -> list[str]:
@@ -36,9 +37,9 @@ def check(rows: pd.DataFrame, known: pd.DataFrame | None, policy: Policy) -> lis
     for name, column in data.columns.items():
         faults += _missing(rows[name], column)
         faults += _out_of_range(rows[name], column, gate.max_out_of_range_share)
-        if known is not None:
+        if known is not None and name in known:  # not a column that the policy has gained since
             faults += _new_categories(rows[name], known[name], column)
-    return faults
+    return faults + _in_the_future(rows[data.event_time])
 
 
 def ingest(model: Model, settings: Settings, name: str | None = None) -> dict[str, Any]:
@@ -134,6 +135,15 @@ def _out_of_range(values: "pd.Series", column: Column, limit: float) -> list[str
     if share <= limit:
         return []
     return [_over(str(values.name), f"are outside {low} to {high}", share, limit, outside.iloc[0])]
+
+
+def _in_the_future(values: "pd.Series") -> list[str]:
+    """No share is allowed: one wrong date would be the newest day of the dataset for good."""
+    later = values[values > pd.Timestamp.now("UTC") + _CLOCKS_DIFFER]
+    if later.empty:
+        return []
+    found = f"{len(later)} rows are in the future, such as {later.iloc[0].isoformat()}"
+    return [f"column {str(values.name)!r}: {found}"]
 
 
 def _new_categories(values: "pd.Series", known: "pd.Series", column: Column) -> list[str]:

@@ -9,7 +9,13 @@ from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
 
 log = logging.getLogger(__name__)
 
-CARRIED = ("relay.dataset", "relay.dataset_revision", "relay.dataset_md5", "relay.code_commit")
+CARRIED = (
+    "relay.dataset",
+    "relay.dataset_revision",
+    "relay.dataset_md5",
+    "relay.code_commit",
+    "relay.code_sha256",
+)
 TRIGGERED = ("relay.airflow_run", "relay.trigger", "relay.reason", "relay.study")
 
 

@@ -62,7 +62,7 @@ def retrain(model: Model, settings: Settings) -> dict[str, Any]:
     decision = run.retrain
     if decision is None:
         history = read_history(settings.checks, model.name)
-        earlier = {old.window_end for old in history if old.retrain and old.retrain.requested}
+        earlier = [old.window_end for old in history if old.retrain and old.retrain.requested]
         decision = decide(run.results, sorted(earlier), model.policy.retrain)
         write_run(settings.checks, run.model_copy(update={"retrain": decision}))
     if not decision.requested:

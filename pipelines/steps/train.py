@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipelines import attempts, environment, torchrun
 from pipelines import training_record as record
-from pipelines.exits import NothingToDo
+from pipelines.exits import NothingToDo, Refused
 from pipelines.models import LABEL, Model
 from pipelines.overrides import change, launched
 from pipelines.policy import Train
@@ -206,7 +206,8 @@ def run_train(
 
     Raises:
         NothingToDo: there is too little data, or new data alone does not train (policy).
-        Refused: the overrides are not what a policy may say.
+        Refused: the overrides are not what a policy may say, or older batches lack a column that
+            the policy has gained since.
 
     """
     registry = data_registry(settings)
@@ -218,11 +219,13 @@ def run_train(
         return done
     since = pd.Timestamp(version.span[1]) - pd.Timedelta(days=params.history_days + 1)
     rows = registry.read(version, since.isoformat())
+    _refuse_gaps(rows, version, model)
     origin = {
         "relay.dataset": version.tag,
         "relay.dataset_revision": version.revision,
         "relay.dataset_md5": version.md5,
         "relay.code_commit": environment.code_commit(settings),
+        "relay.code_sha256": environment.code_sha256(model.name),
     }
     checkpoint = attempts.checkpoint_of(model, params, origin, settings)
     result = {"step": "train", "model": model.name}
@@ -318,4 +321,15 @@ def _refuse_needless(
             raise NothingToDo(
                 f"{version.tag} is there for the next training; {champion} stays until the "
                 f"monitor asks or a person does (policy: train.on_new_data is false)"
+            )
+
+
+def _refuse_gaps(rows: pd.DataFrame, version: "DatasetVersion", model: Model) -> None:
+    for name, column in model.policy.data.features.items():
+        share = rows[name].isna().mean() if name in rows else 1.0
+        if share > column.max_missing_share:
+            raise Refused(
+                f"{version.tag}: column {name!r} is missing in {share:.2%} of the rows, the policy "
+                f"allows {column.max_missing_share:.2%}: allow more, or learn from months that "
+                f"have it"
             )

@@ -1,12 +1,18 @@
 """The two decisions that change what is served: promote, and retrain."""
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitoring.results import CheckResult, Verdict
+from monitoring.results import CheckResult, MonitorRun, Verdict, read_run, write_run
+from pipelines import models
+from pipelines.exits import NothingToDo
 from pipelines.policy import Promote, Retrain
+from pipelines.settings import Settings
 from pipelines.steps import promote, register, retrain
 
 GATE = Promote(
@@ -128,3 +134,27 @@ def test_not_beyond_the_budget() -> None:
     assert "budget is spent (2 of 2 in 100 days)" in decision.reason
     old = [NOW - timedelta(days=d) for d in (20, 101)]
     assert retrain.decide(alert, old, LIMITS).requested
+
+
+def test_every_request_is_spent_though_no_time_has_passed_in_the_data(tmp_path: Path) -> None:
+    model = models.load("flights")
+    limits = LIMITS.model_copy(update={"cooldown_days": 0})
+    model = replace(model, policy=model.policy.model_copy(update={"retrain": limits}))
+    settings = Settings(home=tmp_path)
+    left = []
+    for minute in range(3):
+        run = MonitorRun(
+            model=model.name,
+            version="1",
+            window_start=NOW - timedelta(days=14),
+            window_end=NOW,
+            run_time=NOW + timedelta(minutes=minute),
+            results=(result("live_score", "alert"),),
+        )
+        write_run(settings.checks, run)
+        with suppress(NothingToDo):
+            retrain.retrain(model, settings)
+        decision = read_run(settings.checks / "flights.json").retrain
+        assert decision
+        left.append((decision.requested, decision.budget_left))
+    assert left == [(True, 1), (True, 0), (False, 0)]

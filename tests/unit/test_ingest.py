@@ -12,7 +12,7 @@ from pipelines import batches, models
 from pipelines.exits import NothingToDo, Refused
 from pipelines.models import Model
 from pipelines.settings import Settings
-from pipelines.steps.ingest import data_registry, ingest
+from pipelines.steps.ingest import check, data_registry, ingest
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +121,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda b: b.assign(humid=b["humid"] * 100),
         "column 'humid': .* are outside 0",
     ),
+    "a time that has not come": (
+        lambda b: b.assign(scheduled_time=b["scheduled_time"].where(b.index != 7, "2142-01-05")),
+        "column 'scheduled_time': 1 rows are in the future, such as 2142-01-05",
+    ),
     "duplicates": (lambda b: pd.concat([b, b.head(30)]), "'flight_id': .* are duplicates"),
 }
 
@@ -142,6 +146,12 @@ def test_an_unknown_carrier_in_half_the_rows(
     strange = february.assign(carrier=february["carrier"].where(february.index % 2 == 0, "ZZ"))
     report = refused(model, settings, land(settings, "2013-02", strange))
     assert "column 'carrier': 50.00% are new categories, such as 'ZZ'" in report
+
+
+def test_a_column_that_the_policy_has_gained_is_no_new_category(
+    model: Model, january: pd.DataFrame, february: pd.DataFrame
+) -> None:
+    assert check(february, january.drop(columns=["carrier", "temp"]), model.policy) == []
 
 
 def test_a_repeated_month_under_another_name(

@@ -1,6 +1,7 @@
 """Where things are: by default under one home, and where the environment says otherwise."""
 
 import os
+import subprocess
 from pathlib import Path
 from unittest.mock import patch
 
@@ -8,6 +9,7 @@ import pytest
 from mlflow.utils.credentials import read_mlflow_creds
 from pydantic import ValidationError
 
+from pipelines import environment
 from pipelines.environment import code_commit
 from pipelines.settings import Settings
 from pipelines.tracking import Tracking, TrackingError
@@ -52,6 +54,28 @@ def test_settings_do_not_change() -> None:
 def test_the_codes_commit_is_gits_unless_it_is_said() -> None:
     assert code_commit(Settings(code_commit="abc")) == "abc"
     assert len(code_commit(Settings()).removesuffix("+dirty")) == 40
+
+
+def test_code_that_git_was_never_told_of_is_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("pipelines/steps", "pipelines/mine", "pipelines/theirs", "monitoring"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.py").write_text("a")
+    me = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for told in (["init"], ["add", "."], [*me, "commit", "--message", "a"]):
+        subprocess.run(["git", *told], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(environment, "_ROOT", tmp_path)
+    seen = [environment.code_sha256("mine")]
+    assert not code_commit(Settings()).endswith("+dirty")
+
+    (tmp_path / "pipelines/theirs/b.py").write_text("b")
+    assert code_commit(Settings()).endswith("+dirty")
+    assert environment.code_sha256("mine") == seen[0]
+    for new in ("pipelines/mine/b.py", "pipelines/b.py", "pipelines/steps/b.py", "monitoring/b.py"):
+        (tmp_path / new).write_text("b")
+        seen.append(environment.code_sha256("mine"))
+    assert len(set(seen)) == len(seen)
 
 
 def test_a_moved_port_moves_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
