@@ -10,7 +10,6 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +30,6 @@ _METHODS = {"string": "jensenshannon", "long": "wasserstein", "double": "wassers
 _LARGEST = 1e100  # that is drawn: squares of larger numbers overflow, and histograms fail
 
 
-@dataclass(frozen=True)
-class SavedReport:
-    """Where a report is: its path in the Evidently UI (`/projects/...`), and as one HTML file."""
-
-    ui_path: str
-    html: Path
-
-
 def save_report(
     workspace: Path,
     window: Window,
@@ -47,20 +38,17 @@ def save_report(
     current: pd.DataFrame,
     schema: Schema,
     keep: int,
-) -> SavedReport:
+) -> str:
     """Draw the checks that Evidently knows, with their limits as its tests, and keep the report.
 
-    It goes to the workspace folder, in the model's project, which `services.evidently` shows, and
-    as one HTML file beside it; of older ones the newest `keep` stay. `reference` and `current` are
+    It goes to the workspace folder, in the model's project, which `services.evidently` shows at the
+    path that is returned; of older ones the newest `keep` stay. `reference` and `current` are
     samples, so what is drawn may differ a little from what the checks say of all.
     """
     snapshot = _run(window, results, reference, current, schema)
     project, run = _add(workspace, window.model, snapshot)
-    html = workspace / "html" / window.model / f"{run}.html"
-    html.parent.mkdir(parents=True, exist_ok=True)
-    snapshot.save_html(str(html))
-    _prune(workspace, project, html.parent, keep)
-    return SavedReport(f"/projects/{project}/reports/{run}", html)
+    _prune(workspace, project, keep)
+    return f"/projects/{project}/reports/{run}"
 
 
 def _run(
@@ -216,7 +204,7 @@ def _publish(written: Path, place: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def _prune(workspace: Path, project: uuid.UUID, html: Path, keep: int) -> None:
+def _prune(workspace: Path, project: uuid.UUID, keep: int) -> None:
     """Delete all but the newest runs; their ids (UUID version 7) begin with the time.
 
     By the files' names: Evidently's own workspace reads every report of every model to list one's,
@@ -225,4 +213,3 @@ def _prune(workspace: Path, project: uuid.UUID, html: Path, keep: int) -> None:
     reports = (workspace / str(project) / "snapshots").glob("*.json")
     for old in sorted(reports)[:-keep]:
         old.unlink(missing_ok=True)
-        (html / f"{old.stem}.html").unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitoring.checks import run_checks
@@ -31,7 +30,7 @@ def experiment(model: str) -> str:
 
 
 def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, Any]:
-    """Check the newest window; write results, then a report and an MLflow run that keeps both.
+    """Check the newest window; write results, then a report and an MLflow run that leads to it.
 
     Raises:
         NothingToDo: nobody has asked the champion anything yet.
@@ -60,7 +59,7 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
         label_lag_seconds=seconds_behind(current),
     )
     write_run(settings.checks, run)  # before the report: a verdict must not wait for a picture
-    report = save_report(
+    path = save_report(
         settings.evidently_workspace,
         window,
         run.results,
@@ -69,9 +68,9 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
         schema,
         limits.keep_reports,
     )
-    run = run.model_copy(update={"report_url": settings.evidently_link + report.ui_path})
+    run = run.model_copy(update={"report_url": settings.evidently_link + path})
     write_run(settings.checks, run)
-    _keep(run, report.html, settings, tracking)
+    _keep(run, settings, tracking)
     return {
         "step": "monitor",
         "model": model.name,
@@ -108,7 +107,8 @@ def _tidy(model: Model, settings: Settings) -> None:
             log.info("%s files of the prediction log are older than %s: gone", count, begin)
 
 
-def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -> None:
+def _keep(run: MonitorRun, settings: Settings, tracking: Tracking) -> None:
+    """Log what was found and the way to the report; not the report, as MLflow forgets nothing."""
     tags = {
         "relay.version": run.version,
         "relay.airflow_run": settings.airflow_run,
@@ -116,7 +116,6 @@ def _keep(run: MonitorRun, html: Path, settings: Settings, tracking: Tracking) -
     }
     name = f"{run.window_start:%Y-%m-%d} to {run.window_end:%Y-%m-%d}, version {run.version}"
     with tracking.run(experiment(run.model), name, tags):
-        tracking.log_file(html)
         tracking.log_json(run.model_dump(mode="json"), "checks.json")
         tracking.log_metrics(
             {f"{r.check}.{r.column or 'all'}": r.score for r in run.results if r.score is not None}
