@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
+from monitoring.prediction_log.reading import read_predictions
 from tests import programs
 from tests.open_inference_clients import Server
 from tests.programs import Program, free_port
@@ -107,6 +108,16 @@ def test_a_malformed_body_is_refused_and_hurts_nobody(server: Server, name: str)
     body, headers = binary()
     answer = httpx.post(server.program.url + INFER, content=body, headers=headers)
     assert probability(answer.json()) == right_for("1")
+
+
+def test_what_is_refused_is_not_in_the_prediction_log(server: Server) -> None:
+    body = infer_body([ROW], id="refused", parameters={"binary_data_output": "yes"})
+    refused = httpx.post(server.program.url + INFER, json=body)
+    assert (refused.status_code, refused.json()["field"]) == (400, "binary_data_output")
+    httpx.post(server.program.url + INFER, json=infer_body([ROW], id="good")).raise_for_status()
+    logged = set(read_predictions(server.home / "prediction-log", "flights")["id"])
+    assert "good" in logged
+    assert "refused" not in logged
 
 
 Status = grpc.StatusCode

@@ -213,14 +213,15 @@ WISHES: list[tuple[dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize(("rest", "binary"), WISHES)
 def test_the_client_says_which_outputs_are_binary(rest: dict[str, Any], binary: set[str]) -> None:
     request = binary_tensors.read_request(*packed(CARRIER, HOUR, **rest))
-    assert binary_tensors.binary_outputs(request, OUTPUTS) == binary
+    wish = binary_tensors.read_wish(request)
+    assert (wish.among(OUTPUTS) if wish else set()) == binary
 
 
 @pytest.mark.parametrize("rest", [{"parameters": {"binary_data_output": "yes"}}])
 def test_a_wish_that_is_no_truth_is_refused(rest: dict[str, Any]) -> None:
     request = binary_tensors.read_request(*packed(CARRIER, HOUR, **rest))
     with pytest.raises(RequestError, match="binary_data_output: got 'yes', want true or false"):
-        binary_tensors.binary_outputs(request, OUTPUTS)
+        binary_tensors.read_wish(request)
 
 
 @pytest.mark.parametrize("name", ["classification", "shared_memory_region"])

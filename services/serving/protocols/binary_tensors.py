@@ -6,7 +6,7 @@ follow in the order of the JSON
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from numpy.typing import NDArray
@@ -18,6 +18,17 @@ from services.serving.protocols.raw_tensors import write_raw
 from services.serving.queries import Outputs, Query
 
 HEADER = "inference-header-content-length"
+
+
+class Wish(NamedTuple):
+    """Which outputs a client wants as binary: of some it says so, of all others once."""
+
+    named: Mapping[str, bool]
+    others: bool
+
+    def among(self, names: Iterable[str]) -> frozenset[str]:
+        """Choose from the outputs that there are."""
+        return frozenset(name for name in names if self.named.get(name, self.others))
 
 
 def read_request(body: bytes, header: str) -> InferRequest:
@@ -36,15 +47,13 @@ def read_request(body: bytes, header: str) -> InferRequest:
     return request
 
 
-def binary_outputs(request: Asked, names: Iterable[str]) -> frozenset[str]:
-    """Tell which of these outputs the client wants as binary. Raises RequestError."""
+def read_wish(request: Asked) -> Wish | None:
+    """Tell which outputs the client wants as binary; None: it says nothing. Raises RequestError."""
     if not request.parameters and not request.outputs:
-        return frozenset()
+        return None
     every = _flag(request.parameters or {}, "binary_data_output", False)
-    wanted = {
-        o.name: _flag(o.parameters or {}, "binary_data", every) for o in request.outputs or ()
-    }
-    return frozenset(name for name in names if wanted.get(name, every))
+    named = {o.name: _flag(o.parameters or {}, "binary_data", every) for o in request.outputs or ()}
+    return Wish(named, every)
 
 
 def answer(

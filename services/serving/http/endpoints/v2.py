@@ -28,9 +28,10 @@ class V2:
         """Answer rows. Raises RequestError."""
         target = self._asking.find(request, model, version)
         asked, query = _read(request, target.predictor.model.signature)
+        wish = binary_tensors.read_wish(asked)
         outputs, by = await self._asking.ask(request, target, query)
         version = by.predictor.ref.version
-        binary = binary_tensors.binary_outputs(asked, outputs)
+        binary = wish.among(outputs) if wish else frozenset()
         if not binary:
             content = open_inference.answer(query, outputs, model, version)
             return self._asking.reply(encode_json(content), by, query, "v2")
