@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+_FIELD_CHARACTERS = 256
+
 
 class RequestError(Exception):
     """A refusal with an HTTP status; `message` goes to the client, so it holds no secret.
 
     `retry_after` says in how many seconds it is worth to ask again; `headers` go along over HTTP.
+    `field` may be a name that the client made up, so it is cut to 256 characters.
     """
 
     def __init__(
@@ -21,7 +24,7 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-        self.field = field
+        self.field = field and field[:_FIELD_CHARACTERS]
         self.retry_after = retry_after
         self.headers = headers or {}
 

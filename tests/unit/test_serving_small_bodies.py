@@ -3,15 +3,21 @@
 import json
 import time
 import tracemalloc
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from services.serving.errors import RequestError
+from services.serving.http.endpoints import asking, labels
+from services.serving.metrics import Metrics
 from services.serving.models.signature import Signature
-from services.serving.protocols import scoring
+from services.serving.protocols import json_body, open_inference, scoring
+from services.serving.versions.catalog import Catalog
 from tests.unit.test_serving_requests import TABLE, TENSOR
 
+LONG = "n" * 100_000
 MANY = [{f"key {number}": 1} for number in range(1000)]
 
 
@@ -46,3 +52,43 @@ def test_a_header_of_many_names_is_read_at_once() -> None:
     with pytest.raises(RequestError, match="'name 0' is not asked for"):
         scoring.read_query(f"{header}\n".encode(), TABLE, None, "text/csv")
     assert time.process_time() - started < 1
+
+
+def _v2(**body: Any) -> None:
+    open_inference.read_query(json.dumps(body).encode(), TABLE)
+
+
+def _invocations(**body: Any) -> None:
+    scoring.read_query(json.dumps(body).encode(), TABLE, None)
+
+
+def _csv(body: str) -> None:
+    scoring.read_query(body.encode(), TABLE, None, "text/csv")
+
+
+NAMED: dict[str, Callable[[], Any]] = {
+    "a tensor": lambda: _v2(inputs=[{"name": LONG, "shape": [1], "datatype": "FP64", "data": [1]}]),
+    "a record's": lambda: _invocations(dataframe_records=[{LONG: 1}]),
+    "a column": lambda: _invocations(inputs={LONG: 1, "hour": [1]}),
+    "a key": lambda: _invocations(**{"inputs": {"hour": [1]}, LONG: 1}),
+    "a split's key": lambda: _invocations(dataframe_split={"data": [], LONG: 1}),
+    "twice in CSV": lambda: _csv(f"{LONG},{LONG}\n"),
+    "last in CSV": lambda: _csv(f"hour,{LONG}\n1\n"),
+    "a label's key": lambda: json_body.decode(
+        json.dumps({"labels": [], LONG: 1}).encode(), labels._DECODER
+    ),
+    "an output": lambda: asking._check_outputs(
+        (LONG,),
+        SimpleNamespace(predictor=SimpleNamespace(model=SimpleNamespace(outputs=[]))),  # type: ignore[arg-type]
+    ),
+    "a model": lambda: Catalog(Metrics()).find(LONG),
+}
+
+
+@pytest.mark.parametrize("refused", NAMED.values(), ids=NAMED.keys())
+def test_a_long_name_is_not_said_whole(refused: Callable[[], Any]) -> None:
+    with pytest.raises(RequestError) as refusal:
+        refused()
+    assert "nnn" in refusal.value.message
+    assert len(refusal.value.message) < 300
+    assert len(refusal.value.field or "") <= 256

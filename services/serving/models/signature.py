@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from services.serving.errors import LoadError, RequestError
+from services.serving.errors import LoadError, RequestError, shown
 from services.serving.models.fields import FREE, Column, Field
 from services.serving.models.kinds import COLUMN_KINDS, TENSOR_KINDS, Kind
 
@@ -31,7 +31,7 @@ class Signature:
         """Give the field of this name, or refuse the name."""
         if name not in self.fields:
             wanted = ", ".join(self.fields)
-            raise RequestError(400, f"field {name!r} is not asked for, want: {wanted}", name)
+            raise RequestError(400, f"field {shown(name)} is not asked for, want: {wanted}", name)
         return self.fields[name]
 
     def complete(self, columns: Columns) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from services.serving.errors import RequestError
+from services.serving.errors import RequestError, shown
 from services.serving.models.fields import Field
 from services.serving.models.signature import MAX_ROWS, Signature
 
@@ -35,12 +35,12 @@ def read_columns(body: bytes, signature: Signature) -> dict[str, list[Any]]:
         raise RequestError(400, "CSV holds a table, this model takes tensors: send JSON")
     header, *rows = _lines(body)
     if (repeated := _repeated(header)) is not None:
-        raise RequestError(400, f"field {repeated!r} is twice in the header", repeated)
+        raise RequestError(400, f"field {shown(repeated)} is twice in the header", repeated)
     for number, row in enumerate(rows):
         if len(row) != len(header):
             last = header[min(len(row), len(header) - 1)]
             message = f"row {number} has {len(row)} values, want {len(header)}, one a column"
-            raise RequestError(400, f"{message}: look at {last!r}", last)
+            raise RequestError(400, f"{message}: look at {shown(last)}", last)
     fields = [signature.field(name) for name in header]
     return {field.name: _typed(field, [row[i] for row in rows]) for i, field in enumerate(fields)}
 

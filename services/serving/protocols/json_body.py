@@ -41,7 +41,8 @@ def _convert(value: Any, kind: Any) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise RequestError(400, f"the body is not as wanted: {error}", _field(error)) from error
+        message = f"the body is not as wanted: {error!s:.200}"
+        raise RequestError(400, message, _field(error)) from error
 
 
 def _field(error: msgspec.ValidationError) -> str | None:

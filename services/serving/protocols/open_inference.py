@@ -51,7 +51,7 @@ def build_query(request: InferRequest, signature: Signature, id: str | None = No
     columns: Columns = {}
     for tensor in request.inputs:
         if tensor.name in columns:
-            raise RequestError(400, f"field {tensor.name!r} is given twice", tensor.name)
+            raise RequestError(400, f"field {shown(tensor.name)} is given twice", tensor.name)
         columns[tensor.name] = _column(tensor, signature.field(tensor.name))
     return _query(request, columns, signature, id)
 

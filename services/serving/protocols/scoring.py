@@ -88,7 +88,7 @@ def _from_json(body: bytes, signature: Signature) -> _Values:
         message = f"the body has the keys {shown([*request])}, want exactly one of {FORMATS}"
         raise RequestError(400, message)
     for key in request.keys() - {form, "params"}:
-        raise RequestError(400, f"key {key!r} is not asked for beside {form!r}", key)
+        raise RequestError(400, f"key {shown(key)} is not asked for beside {form!r}", key)
     if params := request.get("params"):
         raise RequestError(400, f"params: got {shown(params)}, models use their defaults", "params")
     columns = _columns(form, request[form], signature)
@@ -114,7 +114,7 @@ def _columns(form: str, value: Any, signature: Signature) -> _Values:
 
 def _listed(name: str, values: Any) -> list[Any]:
     if not isinstance(values, list):
-        raise RequestError(400, f"field {name!r}: got {shown(values)}, want a list", name)
+        raise RequestError(400, f"field {shown(name)}: got {shown(values)}, want a list", name)
     return values
 
 
@@ -122,7 +122,7 @@ def _from_split(value: Any, tabular: bool) -> _Values:
     try:
         split = msgspec.convert(value, _Split)
     except msgspec.ValidationError as error:
-        raise RequestError(400, f"dataframe_split: {error}", "dataframe_split") from error
+        raise RequestError(400, f"dataframe_split: {error!s:.200}", "dataframe_split") from error
     if split.columns is None and tabular:
         raise RequestError(400, "dataframe_split: columns are missing, want the fields' names")
     width = len(split.data[0]) if split.data else 0

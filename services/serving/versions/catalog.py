@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from monitoring.prediction_log import Role
 from services.serving.challenger.canary import Canary
-from services.serving.errors import RequestError
+from services.serving.errors import RequestError, shown
 from services.serving.metrics import Metrics
 from services.serving.predictor import Predictor, VersionRef
 
@@ -43,7 +43,7 @@ class Catalog:
         served = self.models.get(name, {})
         if "champion" not in served:
             known = [name for name, served in self.models.items() if "champion" in served]
-            message = f"model {name!r} is not served, these are: {known}"
+            message = f"model {shown(name)} is not served, these are: {known}"
             raise RequestError(404, message)
         return served
 
@@ -56,8 +56,8 @@ class Catalog:
             if predictor.ref.version == version:
                 return Target(predictor, alias)
         versions = sorted({predictor.ref.version for predictor in served.values()})
-        message = f"model {name!r} has no version {version!r} here, these are served: {versions}"
-        raise RequestError(404, message)
+        message = f"model {name!r} has no version {shown(version)} here"
+        raise RequestError(404, f"{message}, these are served: {versions}")
 
     def want_ready(self) -> None:
         """Raise RequestError (503) unless a model is served."""

@@ -5,7 +5,7 @@ from typing import Any
 from services.serving import answering
 from services.serving.answering import Answer
 from services.serving.challenger.shadow import Shadow
-from services.serving.errors import RequestError
+from services.serving.errors import RequestError, shown
 from services.serving.http.exchange import JSON, Headers, Protocol, Reply, Request
 from services.serving.metrics import Metrics
 from services.serving.protocols import open_inference
@@ -62,4 +62,5 @@ def _check_outputs(wanted: tuple[str, ...], target: Target) -> None:
     names = [output.name for output in target.predictor.model.outputs]
     for name in wanted:
         if name not in names:
-            raise RequestError(400, f"output {name!r} is not given, want some of {names}", name)
+            message = f"output {shown(name)} is not given, want some of {names}"
+            raise RequestError(400, message, name)
