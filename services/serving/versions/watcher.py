@@ -44,7 +44,7 @@ class Watcher:
         self._backoff = Backoff(poll_seconds, retry_seconds)
         self._canaries = Canaries(registry, cache, catalog, metrics, self.wake)
         self._woken = asyncio.Event()
-        self._wanted: dict[tuple[str, Alias], VersionRef | None] = {}
+        self._wanted: dict[tuple[str, Alias], VersionRef] = {}
         self._loading: dict[
             VersionRef, asyncio.Task[None]
         ] = {}  # one that takes long stops no other
@@ -96,8 +96,8 @@ class Watcher:
             self._seen(RegistryAwayError("it lists no model at all, not even those served here"))
             return
         self._seen(None)
-        loading = {ref.model for ref in self._loading}
-        for model in wanted.refs.keys() | self._catalog.models.keys() | loading:
+        before = {model for model, _ in self._wanted}
+        for model in wanted.refs.keys() | self._catalog.models.keys() | before:
             if model in wanted.refs or wanted.whole:
                 for alias in ALIASES:
                     self._follow(model, alias, wanted.refs.get(model, {}).get(alias))
@@ -109,11 +109,13 @@ class Watcher:
         self._metrics.wanted.labels(model, alias).set(_number(ref))
         self._metrics.served.labels(model, alias).set(_number(current))
         place = model, alias
-        self._wanted[place] = ref
         if ref is None:
+            self._wanted.pop(place, None)
             self._backoff.forget(place)
             self._catalog.withdraw(model, alias)
-        elif current != ref and (loaded := self._catalog.loaded(ref)):
+            return
+        self._wanted[place] = ref
+        if current != ref and (loaded := self._catalog.loaded(ref)):
             self._catalog.switch(alias, loaded)  # a promotion loads nothing again
         elif current != ref and ref not in self._loading and self._backoff.may_try(place, ref):
             self._loading[ref] = asyncio.create_task(self._load(alias, ref))
@@ -130,7 +132,7 @@ class Watcher:
             _log.error("a version cannot be loaded, what was served stays", extra=fields)
         else:
             self._backoff.forget(place)
-            if self._wanted[place] == ref:  # not taken back while it was loaded
+            if self._wanted.get(place) == ref:  # not taken back while it was loaded
                 self._catalog.switch(alias, predictor)
                 if not cached:  # whence it comes
                     await self._remember()
