@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from services.page.prometheus import Sample
 
 EXPRESSIONS = {
+    "watched": "max by (model) (relay:monitor_period_seconds)",
     "dataset_version": "max by (dataset) (relay_dataset_version)",
     "dataset_age": "time() - max by (dataset) (relay_dataset_created_timestamp_seconds)",
     "dataset_rows": "max by (dataset) (relay_dataset_rows)",
@@ -27,7 +28,7 @@ EXPRESSIONS = {
     "target_down": "up == 0",
     "source_down": "relay_exporter_source_up == 0",
 }
-_MODEL_IN = ("version", "served", "checks_readable")  # and what a model's label is known from
+_MODEL_IN = ("watched", "checks_readable")  # what a model's label is known from
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,10 @@ class Facts:
         return sorted({sample.labels.get(label, "") for sample in self.answers[name]})
 
     def models(self) -> list[str]:
-        """Name the models that anybody tells of."""
+        """Name the models that go round: of a policy, or with checks that nobody has retired.
+
+        What only the registry or serving know does not: a companion, a model that was let go of.
+        """
         return sorted({model for name in _MODEL_IN for model in self.labels(name, "model")})
 
     def dag_state(self, model: str, step: str) -> str:

@@ -25,7 +25,7 @@ groups:
   - name: test
     interval: 1s
     rules:
-      - {record: relay_model_version, expr: vector(4), labels: {model: flights, alias: champion}}
+      - {record: relay:monitor_period_seconds, expr: vector(300), labels: {model: flights}}
       - {record: relay_served, expr: vector(4), labels: {model: "<b>bold</b>"}}
       - alert: AlwaysFiring
         expr: vector(1)
@@ -34,11 +34,18 @@ groups:
       - {alert: Heartbeat, expr: vector(1), labels: {severity: none}}
 """
 WELL = [  # what a platform tells whose loop is healthy, and of what
+    ("relay:monitor_period_seconds", "model: flights", "300"),
     ("relay_dataset_version", "dataset: flights", "3"),
     ("relay_dataset_created_timestamp_seconds", "dataset: flights", "time() - 60"),
     ("relay_training_last_run_timestamp_seconds", "model: flights", "time() - 60"),
-    ("relay_model_version", "model: flights, alias: champion", "4"),
-    ("relay_serving_served_version", "model: flights, role: champion", "4"),
+    *(
+        (name, f"model: {model}, {label}: champion", "4")
+        for model in ("flights", "flights-sampler", "gone")  # a companion, one that was let go of
+        for name, label in (
+            ("relay_model_version", "alias"),
+            ("relay_serving_served_version", "role"),
+        )
+    ),
     ("relay_serving_wanted_version", "model: flights, role: champion", "4"),
     ("relay_monitor_last_run_timestamp_seconds", "model: flights", "time() - 60"),
     ("relay_check_verdict", "model: flights, verdict: ok", "1"),
@@ -165,7 +172,7 @@ def test_what_fires_stands_on_the_first_page(start: Start, tmp_path: Path, judge
 @needs_prometheus
 def test_a_loop_that_is_healthy_is_called_so(start: Start, tmp_path: Path) -> None:
     records = [
-        f"{{record: {name}, expr: vector({value}), labels: {{{labels}}}}}"
+        f"{{record: '{name}', expr: vector({value}), labels: {{{labels}}}}}"
         for name, labels, value in WELL
     ]
     rules = "".join(f"\n      - {rule}" for rule in [*records, QUIET])
@@ -175,6 +182,20 @@ def test_a_loop_that_is_healthy_is_called_so(start: Start, tmp_path: Path) -> No
     text = program.get("/").text
     assert "look here" not in text
     assert ">unknown<" not in text
+    assert text.count("One lap of") == 1
+
+
+@needs_prometheus
+@pytest.mark.parametrize("name", ["relay:monitor_period_seconds", "relay_checks_up"])
+def test_a_model_of_a_policy_or_with_checks_has_a_lap(
+    start: Start, tmp_path: Path, name: str
+) -> None:
+    record = f"{{record: '{name}', expr: vector(1), labels: {{model: young}}}}"
+    rules = f"groups: [{{name: a, rules: [{record}]}}]"
+    judge = start(prometheus(tmp_path, rules))
+    program = start(page(tmp_path, prometheus_url=judge.url))
+    wait_for(lambda: "One lap of young" in program.get("/").text, "a lap")
+    assert "young: not known: Data" in program.get("/").text
 
 
 @needs_prometheus
