@@ -47,6 +47,7 @@ class _Ask(NamedTuple):
     query: Query
     role: Role
     answer: "asyncio.Future[Outputs]"
+    asked: float  # a query that another version was asked before is older
 
 
 class Predictor:
@@ -80,7 +81,7 @@ class Predictor:
             raise RequestError(503, message + ": ask again soon, or less at once", retry_after=1)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Outputs] = loop.create_future()
-        self._waiting.append(_Ask(query, role, answer))
+        self._waiting.append(_Ask(query, role, answer, time.perf_counter()))
         self._waiting_rows += query.rows
         if not self._busy:
             self._busy = True
@@ -120,7 +121,7 @@ class Predictor:
         """Give up those who have waited too long: the model hangs, or too many ask it."""
         overdue = time.perf_counter() - self._limits.answer_seconds
         for ask in chain(self._computing, self._waiting):
-            if ask.query.received < overdue and not ask.answer.done():
+            if ask.asked < overdue and not ask.answer.done():
                 ask.answer.set_exception(self._late())
         self._waiting = [ask for ask in self._waiting if not ask.answer.done()]
         self._waiting_rows = sum(ask.query.rows for ask in self._waiting)

@@ -254,6 +254,23 @@ def test_nobody_waits_for_a_model_that_hangs(stage: Stage) -> None:
     stage.model.free.set()
 
 
+def test_a_query_that_waited_for_another_version_has_its_time_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.serving.predictor._LOOK_SECONDS", 0.01)
+
+    async def main() -> None:
+        stage.model.free.clear()
+        asked = query("a")
+        asked.received -= 60
+        answer = stage.predictor(SLOW, answer_seconds=30).ask(asked, "champion")
+        await asyncio.sleep(0.1)
+        stage.model.free.set()
+        assert is_right(await answer, asked)
+
+    run(main())
+
+
 def test_a_model_that_hung_goes_on(stage: Stage) -> None:
     async def main() -> None:
         predictor = stage.predictor(SLOW, answer_seconds=2)
