@@ -6,7 +6,9 @@ about the newest 1,000, and all that asked for a retrain, which the policy's bud
 
 import errno
 import fcntl
+import logging
 import os
+import re
 from contextlib import suppress
 from datetime import datetime
 from io import FileIO
@@ -18,6 +20,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 HISTORY_BYTES = 32 * 2**20  # a longer history loses the older half of its runs
 _ASKED = b'"retrain":{"requested":true'  # in a line's JSON; in a text its quotes were escaped
+_TIMES = re.compile(rb'"window_end":"([^"]+)","run_time":"([^"]+)"')  # the run's, not a check's
+log = logging.getLogger(__name__)
 
 Verdict = Literal["ok", "alert", "unknown"]
 
@@ -108,15 +112,49 @@ def read_run(path: Path) -> MonitorRun:
 def read_history(folder: Path, model: str, since: datetime | None = None) -> list[MonitorRun]:
     """Read a model's runs, oldest first; a last line torn by a crash is passed over.
 
-    A run that was written again (with its retrain decision) is there once, as last written.
+    A run that was written again (with its retrain decision) is there once, as last written. Fields
+    that another release wrote are ignored. A line that cannot be read all the same is passed over
+    with a warning; where it still shows that it asked for a retrain, and when, that much of the run
+    is there, because the budget counts it.
     """
     history = folder / model / "history.jsonl"
     if not history.exists():
         return []
     with history.open("rb") as file:
-        runs = [MonitorRun.model_validate_json(line) for line in file if line.endswith(b"\n")]
+        lines = [(number, line) for number, line in enumerate(file, 1) if line.endswith(b"\n")]
+    runs = [run for number, line in lines if (run := _read(line, model, f"{history}:{number}"))]
     last = {(run.run_time, run.version): run for run in runs}
     return [run for run in last.values() if since is None or run.run_time >= since]
+
+
+def _read(line: bytes, model: str, where: str) -> MonitorRun | None:
+    try:
+        return MonitorRun.model_validate_json(line, extra="ignore")
+    except ValueError as error:
+        asked = _asked(line, model, where)
+        what = "counts as a retrain that was asked for" if asked else "is passed over"
+        log.warning("%s is no monitor run, and %s: %s", where, what, error)
+        return asked
+
+
+def _asked(line: bytes, model: str, where: str) -> MonitorRun | None:
+    """Save of a damaged line what the retrain budget needs; None where that is not there."""
+    times = _TIMES.search(line)
+    if _ASKED not in line or times is None:
+        return None
+    try:
+        end, ran = (datetime.fromisoformat(time.decode()) for time in times.groups())
+        return MonitorRun(
+            model=model,
+            version="?",
+            window_start=end,
+            window_end=end,
+            run_time=ran,
+            results=(),
+            retrain=RetrainDecision(requested=True, reason=f"{where} cannot be read"),
+        )
+    except ValueError:
+        return None
 
 
 def _append(path: Path, line: bytes) -> None:

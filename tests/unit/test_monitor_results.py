@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from monitoring import results
 from monitoring.results import (
@@ -82,11 +81,52 @@ def test_a_line_that_a_crash_tore_is_passed_over_and_does_not_spoil_the_next(
     assert read_history(tmp_path, "flights") == [run(0), run(2)]
 
 
-def test_a_damaged_history_is_an_error(tmp_path: Path) -> None:
+def test_a_line_that_cannot_be_read_is_passed_over_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_run(tmp_path, run(0))
-    (tmp_path / "flights" / "history.jsonl").write_text("{}\n")
-    with pytest.raises(ValidationError):
-        read_history(tmp_path, "flights")
+    history = tmp_path / "flights" / "history.jsonl"
+    with history.open("ab") as file:
+        file.write(b"{}\n\xff\n")
+    write_run(tmp_path, run(1))
+    assert read_history(tmp_path, "flights") == [run(0), run(1)]
+    assert [record.getMessage().split(" is no ")[0] for record in caplog.records] == [
+        f"{history}:2",
+        f"{history}:3",
+    ]
+
+
+def test_what_another_release_has_added_is_ignored(tmp_path: Path) -> None:
+    write_run(tmp_path, run(0))
+    history = tmp_path / "flights" / "history.jsonl"
+    newer = history.read_text().replace('"check":', '"weight":2,"check":')
+    history.write_text(newer.replace('"rows":', '"columns":7,"rows":'))
+    assert read_history(tmp_path, "flights") == [run(0)]
+
+
+@pytest.mark.parametrize("damage", [(b'"verdict":"alert"', b'"verdict":"bad"'), (b"warm", b"\xff")])
+def test_a_retrain_that_a_damaged_line_asked_for_counts(
+    tmp_path: Path, damage: tuple[bytes, bytes]
+) -> None:
+    asked = RetrainDecision(requested=True, reason="drift")
+    for minute in range(2):
+        write_run(tmp_path, run(minute).model_copy(update={"retrain": asked}))
+    history = tmp_path / "flights" / "history.jsonl"
+    history.write_bytes(history.read_bytes().replace(*damage, 1))
+    for found, written in zip(read_history(tmp_path, "flights"), (run(0), run(1)), strict=True):
+        assert (found.window_end, found.run_time) == (written.window_end, written.run_time)
+        assert found.retrain is not None
+        assert found.retrain.requested
+
+
+def test_a_damaged_line_that_does_not_say_when_it_asked_is_passed_over(tmp_path: Path) -> None:
+    asked = RetrainDecision(requested=True, reason="drift")
+    write_run(tmp_path, run().model_copy(update={"retrain": asked}))
+    history = tmp_path / "flights" / "history.jsonl"
+    history.write_text(
+        history.read_text().replace('","run_time":"2013-03', '","run_time":"2013-33')
+    )
+    assert read_history(tmp_path, "flights") == []
 
 
 def test_a_long_history_keeps_the_newest_runs_and_those_that_asked_for_a_retrain(
