@@ -5,11 +5,14 @@ text panels is rendered here (no HTML in it), so that the browser needs no secon
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.page.markdown import render
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,16 @@ def find_dashboard(folder: Path, uid: str) -> dict[str, Any] | None:
 
 
 def _read_all(folder: Path) -> list[dict[str, Any]]:
-    contents = [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    contents = [_read(path) for path in sorted(folder.glob("*.json"))]
     return [one for one in contents if isinstance(one, dict) and "uid" in one and "panels" in one]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        log.warning("%s is no dashboard: %s", path, error)
+        return None
 
 
 def _listed(content: dict[str, Any]) -> Listed:

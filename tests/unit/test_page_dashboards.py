@@ -74,12 +74,20 @@ def calculations(panel: dict[str, Any]) -> list[str]:
     return [*reduced, *options.get("legend", {}).get("calcs", [])]
 
 
-def test_the_lap_stands_first_and_others_are_passed_over(tmp_path: Path) -> None:
+def test_the_lap_stands_first_and_others_are_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for uid, title in (("a", "A"), ("relay-lap", "The lap")):
         text = json.dumps({"uid": uid, "title": title, "panels": []})
         (tmp_path / f"{uid}.json").write_text(text)
     (tmp_path / "other.json").write_text("[]")
+    (tmp_path / "half.json").write_text('{"uid": "half", "pan')
+    (tmp_path / "latin.json").write_bytes(b'{"uid": "\xe9"}')
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere.json")
     assert [one.uid for one in list_dashboards(tmp_path)] == ["relay-lap", "a"]
+    told = [record.getMessage() for record in caplog.records]
+    for text, name in zip(told, ("gone", "half", "latin"), strict=True):
+        assert text.startswith(f"{tmp_path}/{name}.json is no dashboard: ")
     assert find_dashboard(tmp_path, "a") is not None
     assert find_dashboard(tmp_path, "b") is None
     assert list_dashboards(tmp_path / "nowhere") == []
