@@ -359,7 +359,7 @@ def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show the loop in one screen."""
     from pipelines.status import read, render
 
-    answer = read(Settings())
+    answer = _asked(lambda: read(Settings()))
     typer.echo(json.dumps(answer, indent=2) if as_json else render(answer))
 
 

@@ -3,6 +3,7 @@
 What cannot be asked is said to be away, with its address; it never looks healthy.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from pipelines.steps.ingest import data_registry
 if TYPE_CHECKING:
     from pipelines.tracking import ModelVersion
 
+log = logging.getLogger(__name__)
+UNKNOWN: dict[str, Any] = {"champion": None, "challenger": None, "versions": None}
 HEALTH = {  # path that answers 200 when the service can do its work
     "airflow": "/api/v2/monitor/health",
     "mlflow": "/health",
@@ -30,10 +33,15 @@ HEALTH = {  # path that answers 200 when the service can do its work
 def read(settings: Settings) -> dict[str, Any]:
     """Ask every service and every store; nothing is started, nothing waits for long."""
     services = {name: _service(settings, name) for name in HEALTH}
+    names = models.names()
+    registered = _registered(names, settings) if services["mlflow"]["up"] else {}
     return {
         "services": services,
         "models": {
-            name: _model(name, settings, services["mlflow"]["up"]) for name in models.names()
+            name: _datasets(name, settings)
+            | registered.get(name, UNKNOWN)
+            | _watched(name, settings)
+            for name in names
         },
     }
 
@@ -75,21 +83,12 @@ def _service(settings: Settings, name: str) -> dict[str, Any]:
     return {"url": url, "link": getattr(settings, f"{name}_link"), "up": up}
 
 
-def _model(name: str, settings: Settings, mlflow_up: bool) -> dict[str, Any]:
-    versions: dict[str, Any] = {"champion": None, "challenger": None, "versions": None}
-    if mlflow_up:
-        versions = _versions(name, settings)
+def _datasets(name: str, settings: Settings) -> dict[str, Any]:
     try:
-        datasets = [version.summary() for version in data_registry(settings).versions(name)]
-        dataset = datasets[-1] if datasets else None
+        found = [version.summary() for version in data_registry(settings).versions(name)]
     except RegistryError as error:
-        datasets, dataset = [], {"error": str(error)}
-    return {
-        "dataset": dataset,
-        "datasets": datasets,
-        **versions,
-        **_watched(name, settings),
-    }
+        return {"dataset": {"error": str(error)}, "datasets": []}
+    return {"dataset": found[-1] if found else None, "datasets": found}
 
 
 def _watched(name: str, settings: Settings) -> dict[str, Any]:
@@ -113,15 +112,25 @@ def _retrains(history: Iterable[MonitorRun]) -> list[dict[str, Any]]:
     ]
 
 
-def _versions(name: str, settings: Settings) -> dict[str, Any]:
-    from pipelines.tracking import CHALLENGER, CHAMPION, Tracking
+def _registered(names: Iterable[str], settings: Settings) -> dict[str, dict[str, Any]]:
+    """Ask MLflow about the models; none of them where it has come up without its database."""
+    from mlflow.exceptions import MlflowException
 
-    tracking = Tracking.of(settings)
-    return {
-        "champion": describe_version(tracking.aliased(name, CHAMPION)),
-        "challenger": describe_version(tracking.aliased(name, CHALLENGER)),
-        "versions": [describe_version(version) for version in tracking.versions(name)],
-    }
+    from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
+
+    try:
+        tracking = Tracking.of(settings)
+        return {
+            name: {
+                "champion": describe_version(tracking.aliased(name, CHAMPION)),
+                "challenger": describe_version(tracking.aliased(name, CHALLENGER)),
+                "versions": [describe_version(version) for version in tracking.versions(name)],
+            }
+            for name in names
+        }
+    except (MlflowException, TrackingError) as error:
+        log.warning("MLflow at %s answers, but not about models: %s", settings.mlflow_url, error)
+        return {}
 
 
 def _dataset_line(dataset: dict[str, Any] | None) -> str:
@@ -137,7 +146,9 @@ def _version_line(version: dict[str, Any] | None) -> str:
     if version is None:
         return "none"
     scores = f"log loss {version.get('log_loss', '?')} ({version.get('rival', '?')}: "
-    scores += f"{version.get('rival_log_loss', '?')}), AUC {version.get('auc', '?')}"
+    scores += f"{version.get('rival_log_loss', '?')})"
+    if "auc" in version:
+        scores += f", AUC {version['auc']}"
     return f"@{version['version']}: {scores}; {version.get('dataset')}; {version.get('reason')}"
 
 
