@@ -4,6 +4,8 @@ The network itself keeps the weights, in float32; what is called updates them.
 """
 
 import logging
+import os
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
@@ -12,6 +14,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipelines import torchrun
+from pipelines.exits import Refused
 from pipelines.learning import Schedule
 
 log = logging.getLogger(__name__)
@@ -22,11 +25,20 @@ def prepare(network: nn.Module, schedule: Schedule, device: torch.device) -> nn.
 
     Sources: https://docs.pytorch.org/docs/stable/generated/torch.compile.html,
     https://docs.pytorch.org/docs/stable/notes/ddp.html
+
+    Raises:
+        Refused: it shall be compiled, and there is no C compiler, which torch calls for it.
+
     """
     if device.type == "cpu" and (schedule.compile or schedule.precision != "float32"):
         log.warning("there is no GPU: train.scale.compile and precision are left out")
     asked: nn.Module = network
     if schedule.compile and device.type == "cuda":
+        if not ("CC" in os.environ or any(map(shutil.which, ("cc", "gcc", "clang")))):
+            raise Refused(
+                "train.scale.compile calls a C compiler, and there is none here (cc, gcc, clang, "
+                "or the one that CC names): install one, or set it to false"
+            )
         asked = cast(nn.Module, torch.compile(network))
     return DistributedDataParallel(asked) if torchrun.size() > 1 else asked
 

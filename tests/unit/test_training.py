@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from pipelines import training
+from pipelines.acceleration import prepare
 from pipelines.event_files import event_files
+from pipelines.exits import Refused
 from pipelines.learning import learning_rates
 from pipelines.losses import binary
 from pipelines.profiling import tracing
@@ -118,6 +120,15 @@ def test_what_is_for_a_gpu_changes_no_bit_without_one(
         fit(replace(SCHEDULE, epochs=1))
     )
     assert "there is no GPU" in caplog.text
+
+
+def test_without_a_c_compiler_nothing_is_compiled_for_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    with pytest.raises(Refused, match=r"train\.scale\.compile calls a C compiler"):
+        prepare(torch.nn.Linear(1, 1), replace(SCHEDULE, compile=True), torch.device("cuda"))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
