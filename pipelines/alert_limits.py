@@ -22,7 +22,9 @@ HEADER = "# From pipelines/*/params.yaml by `python -m pipelines.alert_limits`: 
 _MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 _YEARS = timedelta(days=5 * 366)  # there is a 29th of February in them twice
 _RUNS = 11_000  # a run a minute: more than a week of them
-Limit = tuple[str, float, dict[str, str]]  # a series' name, its value, labels beside the model
+Limit = tuple[
+    str, float, dict[str, str]
+]  # a series' name, its value, labels beside or in place of the model's
 
 
 def write(path: Path = TARGET) -> None:
@@ -46,7 +48,11 @@ def render(policies: Iterable[Policy]) -> str:
 
 
 def limits(policy: Policy) -> Iterator[Limit]:
-    """Give what rules and dashboards compare with; seconds, counts, shares of 1."""
+    """Give what rules and dashboards compare with; seconds, counts, shares of 1.
+
+    A companion answers as its model promises to. Nobody has to ask it, and it is as old as its
+    model, so no more than that is said of it.
+    """
     for step, schedule in (
         ("ingest", policy.ingest.schedule),
         ("monitor", policy.monitor.schedule),
@@ -56,8 +62,9 @@ def limits(policy: Policy) -> Iterator[Limit]:
             yield f"relay:{step}_period_seconds", seconds, {}
             yield "relay:dag_period_seconds", seconds, {"dag": f"{policy.model}_{step}"}
     if serve := policy.serve:
-        yield "relay:objective_availability_ratio", serve.availability, {}
-        yield "relay:objective_latency_seconds", serve.latency_seconds, {}
+        for name in (policy.model, *(f"{policy.model}-{each}" for each in policy.companions)):
+            yield "relay:objective_availability_ratio", serve.availability, {"model": name}
+            yield "relay:objective_latency_seconds", serve.latency_seconds, {"model": name}
         yield "relay:max_quiet_seconds", serve.max_quiet_minutes * 60, {}
         yield "relay:max_model_age_seconds", serve.max_model_age_days * 86400, {}
     yield "relay:retrain_budget", policy.retrain.budget, {}

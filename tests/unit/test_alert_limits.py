@@ -35,6 +35,20 @@ def test_a_limit_is_a_rule_with_the_models_name() -> None:
     assert wanted in rules
 
 
+def test_a_companion_has_its_models_objectives_and_no_more() -> None:
+    policy = changed().model_copy(update={"companions": ["sampler"]})
+    rules = yaml.safe_load(alert_limits.render([policy]))["groups"][0]["rules"]
+    found = {rule["record"] for rule in rules if rule["labels"]["model"].endswith("-sampler")}
+    objectives = {"relay:objective_availability_ratio", "relay:objective_latency_seconds"}
+    assert found == objectives
+    for record in objectives:
+        labelled = {
+            rule["labels"]["model"]: rule["expr"] for rule in rules if rule["record"] == record
+        }
+        assert set(labelled) == {policy.model, f"{policy.model}-sampler"}
+        assert len(set(labelled.values())) == 1
+
+
 @pytest.mark.parametrize(
     ("schedule", "seconds"),
     [
