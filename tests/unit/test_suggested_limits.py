@@ -37,6 +37,41 @@ def test_a_restless_column_gets_room_and_a_steady_one_does_not() -> None:
     assert {s.windows for s in found.values()} == {len(WINDOWS)}
 
 
+def wild(share: float) -> pd.DataFrame:
+    """A window of which so much looks wrong."""
+    frame = answers(seed=2)
+    odd = frame.index < share * len(frame)
+    return frame.assign(
+        carrier=frame["carrier"].mask(odd, "ZZ"),
+        hour=frame["hour"].mask(odd, 99),
+        temp=frame["temp"].mask(odd),
+    )
+
+
+def test_a_limit_is_one_that_the_policy_takes_and_that_a_whole_window_is_above() -> None:
+    text = render(suggest([(REFERENCE, sketch(wild(0.8)))], SCHEMA, limits()))
+    suggested = MonitorLimits.model_validate({**SECTION, **yaml.safe_load(text)})
+
+    def alerts(share: float) -> set[tuple[str, str | None]]:
+        results = run_checks(WINDOW, REFERENCE, sketch(wild(share)), SCHEMA, suggested)
+        return {(r.check, r.column) for r in results if r.verdict == "alert"}
+
+    assert alerts(0.8) == set()
+    assert {
+        ("new_category", "carrier"),
+        ("drift", "carrier"),
+        ("out_of_range", "hour"),
+        ("missing", "temp"),
+    } <= alerts(1)
+
+
+def test_a_quiet_window_that_no_limit_is_above_is_said() -> None:
+    foreign = sketch(answers(seed=2).assign(carrier="ZZ"))
+    text = render(suggest([*WINDOWS, (REFERENCE, foreign)], SCHEMA, limits()))
+    assert "carrier: 0.99" in text
+    assert "alerts in some of 7 quiet windows (at most 1)" in text
+
+
 def test_the_yaml_says_why() -> None:
     text = render(suggest(WINDOWS, SCHEMA, limits()))
     (line,) = (each for each in text.splitlines() if each.lstrip().startswith("temp:"))
