@@ -23,6 +23,7 @@ from services.serving.http.endpoints.health import Health
 from services.serving.http.endpoints.labels import Labels
 from services.serving.http.endpoints.mlflow import Scoring
 from services.serving.http.endpoints.v2 import V2
+from services.serving.http.origins import Origins
 from services.serving.http.routes import Routes, table
 from services.serving.metrics import Metrics
 from services.serving.predictor import Limits
@@ -89,7 +90,8 @@ async def serve(settings: Settings) -> bool:
         settings.serving_max_bytes_of_bodies,
         settings.serving_body_seconds,
     )
-    app = App(Routes(routes), bodies, guard, health, metrics)
+    origins = Origins(settings.serving_allowed_hosts)
+    app = App(Routes(routes), bodies, guard, origins, health, metrics)
     server = _server(app, settings)
     address = {
         "host": settings.serving_host,

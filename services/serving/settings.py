@@ -34,6 +34,10 @@ class Settings(BaseSettings):
     serving_host: str = "127.0.0.1"
     serving_port: int = Field(default=8000, ge=1, le=65535)
     serving_grpc_port: int = Field(default=8081, ge=0, le=65535, description="0: no gRPC")
+    serving_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = Field(
+        default=("serving",),
+        description="names, beside localhost and addresses, whose pages may ask, by comma",
+    )
     serving_poll_seconds: PositiveFloat = 2.0
     serving_retry_seconds: PositiveFloat = Field(
         default=60.0, description="longest wait between two tries of a version that does not load"

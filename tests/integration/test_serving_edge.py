@@ -80,6 +80,15 @@ def test_a_refusal_goes_by_the_clients_id_or_a_new_one(registry: str, serving: P
     assert (answered.json()["id"], answered.headers["x-request-id"]) == ("b", "b")
 
 
+def test_a_page_is_ours_under_our_names(registry: str, start: Start, tmp_path: Path) -> None:
+    program = start(programs.serving(tmp_path, registry, serving_allowed_hosts="a.test, b.test"))
+    serves(program, "1")
+    for name, status in (("b.test", 200), ("serving", 403), ("evil.example", 403)):
+        page = {"Origin": f"http://{name}", "Host": name}
+        answer = httpx.post(program.url + INFER, json=infer_body([ROW]), headers=page)
+        assert answer.status_code == status, name
+
+
 def test_methods_are_named_and_head_is_get_without_its_body(
     registry: str, serving: Program
 ) -> None:

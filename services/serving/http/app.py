@@ -14,6 +14,7 @@ from services.serving.http.bodies import Bodies
 from services.serving.http.compression import WORTH_BYTES, compress
 from services.serving.http.endpoints.health import Health
 from services.serving.http.exchange import Reply, Request
+from services.serving.http.origins import Origins
 from services.serving.http.routes import Routes
 from services.serving.metrics import Metrics
 
@@ -26,12 +27,14 @@ class App:
         routes: Routes,
         bodies: Bodies,
         guard: Guard,
+        origins: Origins,
         health: Health,
         metrics: Metrics,
     ) -> None:
         self._routes = routes
         self._bodies = bodies
         self._guard = guard
+        self._origins = origins
         self._health = health
         self._metrics = metrics
 
@@ -63,7 +66,7 @@ class App:
     async def _reply(self, request: Request, proto: HTTPProtocol) -> Reply:
         try:
             route, given = self._routes.find(request)
-            _refuse_foreign_page(request)
+            self._origins.check(request.headers.get("origin"), request.headers.get("host"))
             self._guard.check(route.access, request.headers.get("authorization"))
             if request.method == "POST":
                 public = route.access == "anyone"
@@ -85,15 +88,3 @@ def _compress(reply: Reply, request: Request) -> None:
     if encoding:
         reply.body = body
         reply.headers = (*reply.headers, ("content-encoding", encoding))
-
-
-def _refuse_foreign_page(request: Request) -> None:
-    """A page that a person has open elsewhere may not post here through their browser.
-
-    Browsers say where a page is from; programs do not. (https://fetch.spec.whatwg.org/#origin-header)
-    """
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-        raise RequestError(
-            403, f"a page of {origin!r} may not ask: only programs, and our own pages"
-        )
