@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from monitoring.limits import CheckName, MonitorLimits
 from monitoring.problems import PROBLEMS, Kind
 
 ColumnType = Literal["string", "long", "double", "time"]
+SLOWEST = 10  # seconds, where the histogram of serving's answers ends (services/serving/metrics.py)
 
 
 class PolicyError(ValueError):
@@ -226,6 +227,16 @@ class Serve(Section):
     latency_seconds: float = Field(gt=0)  # 99 of 100 requests are answered within
     max_quiet_minutes: int = Field(ge=1)  # without any prediction: traffic does not reach us
     max_model_age_days: int = Field(ge=1)  # of the champion, since it was registered
+
+    @field_validator("latency_seconds")
+    @classmethod
+    def _can_be_seen_broken(cls, seconds: float) -> float:
+        if seconds >= SLOWEST:
+            raise ValueError(
+                f"must be less than {SLOWEST}: serving measures no slower answers than that, so no "
+                f"alert could tell"
+            )
+        return seconds
 
 
 class Retrain(Section):

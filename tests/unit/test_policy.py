@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from pipelines import models, policy
+from services.serving import metrics
 
 
 @pytest.fixture
@@ -60,6 +61,17 @@ def test_what_is_no_policy_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(policy.PolicyError, match=r"params\.yaml"):
         policy.read(path)
+
+
+def test_an_objective_that_serving_cannot_measure_is_refused(written: Path) -> None:
+    assert metrics._SECONDS[-1] == policy.SLOWEST, "what is slower counts as this"
+    change(written, "serve", "latency_seconds", to=9.9)
+    assert policy.read(written)
+    change(written, "serve", "latency_seconds", to=10.0)
+    with pytest.raises(
+        policy.PolicyError, match=r"serve\.latency_seconds: .*less than 10: serving"
+    ):
+        policy.read(written)
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
