@@ -33,7 +33,7 @@ class Replay:
     async def run(self) -> None:
         """Replay every month that is not done yet, then deliver the labels still to come."""
         todo = self._todo()
-        asked = self._asked_before(todo[0]) if todo else None
+        asked = self._asked_before(todo)
         for month in todo:
             asked = await self._month(month, asked)
         if asked is not None:
@@ -103,13 +103,15 @@ class Replay:
             {"id": name, "label": label, "time": when.isoformat()} for name, label, when in due
         )
 
-    def _asked_before(self, month: str) -> pd.DataFrame | None:
-        """Give the rows of the month before that an earlier run asked; their labels may be due."""
-        position = self._months.index(month)
-        if not position or not self._plan.requests:
+    def _asked_before(self, todo: list[str]) -> pd.DataFrame | None:
+        """Give the rows of the last month that an earlier run asked; their labels may be due.
+
+        It may have been killed while it delivered them: the same label again changes nothing.
+        """
+        done = self._months[: len(self._months) - len(todo)]
+        if not done or not self._plan.requests or not self._progress.clock:
             return None
-        batch = world(self._model, self._plan, self._months[position - 1])
-        return sampled(self._model, self._plan, batch)
+        return sampled(self._model, self._plan, world(self._model, self._plan, done[-1]))
 
     @property
     def _time(self) -> str:

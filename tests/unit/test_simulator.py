@@ -1,11 +1,18 @@
 """The simulator's traffic: every row once, every label once and not before it is known."""
 
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines.models import Model, load, names
 from services.simulator.plan import Plan, read_plans
+from services.simulator.progress import Progress
+from services.simulator.replay import Replay
 from services.simulator.traffic import Tick, due, sampled, ticks, world
 
 
@@ -69,6 +76,53 @@ def test_labels_of_the_month_before_are_delivered(model: Model, batch: pd.DataFr
         list(ticks(sampled(model, plan, batch), before, "scheduled_time", clock))
     )
     assert late <= set(labelled)
+
+
+class Outside:
+    """A client that keeps the labels, or is stopped by the first one once a batch has landed."""
+
+    def __init__(self, state: Path, *, stops: bool) -> None:
+        self._state = state
+        self._stops = stops
+        self.labelled_ids: set[str] = set()
+        self.answered = self.labelled = self.refused = 0
+
+    async def ask(self, *_: object) -> None:
+        self.answered += 1
+
+    async def label(self, labels: Iterable[dict[str, Any]]) -> None:
+        if self._stops and Progress.read(self._state).landed:
+            raise InterruptedError
+        self.labelled_ids |= {label["id"] for label in labels}
+
+
+def test_the_last_labels_come_though_their_delivery_was_stopped(
+    model: Model, batch: pd.DataFrame, tmp_path: Path
+) -> None:
+    state = tmp_path / "state.json"
+    plan = Plan("flights", "2013-02", "2013-02", sample=0.1)
+
+    def run(*, stops: bool) -> Outside:
+        outside = Outside(state, stops=stops)
+        asyncio.run(Replay(plan, outside, tmp_path, state).run())  # type: ignore[arg-type]
+        return outside
+
+    with pytest.raises(InterruptedError):
+        run(stops=True)
+    again = run(stops=False)
+    rows = sampled(model, plan, batch)
+    late = due(rows, list(ticks(rows, None, "scheduled_time", None))[-1].end)
+    assert again.labelled_ids == set(late["flight_id"]) != set()
+    assert again.answered == 0
+
+
+def test_no_label_comes_of_what_was_never_asked(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    outside = Outside(state, stops=False)
+    for requests in (False, True):
+        plan = Plan("flights", "2013-02", "2013-02", sample=0.1, requests=requests)
+        asyncio.run(Replay(plan, outside, tmp_path, state).run())  # type: ignore[arg-type]
+    assert not outside.labelled_ids
 
 
 def test_a_plan_says_what_the_feed_has() -> None:
