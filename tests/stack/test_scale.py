@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from tests.outside import MODEL, Outside
@@ -72,6 +73,13 @@ def test_prometheus_asks_every_replica(scaled: Stack, outside: Outside) -> None:
     counted = f'relay_serving_requests_total{{{grown}, protocol="v2", code="200"}}'
     answers = f"sum by (instance) ({counted}) > 0"
     wait_for(lambda: len(outside.prometheus(answers)) == REPLICAS, "both to have answered", 120)
+
+
+def test_a_body_that_is_too_large_is_refused_and_the_balancer_lives_on(scaled: Stack) -> None:
+    answer = httpx.post(scaled.url("serving") + "/invocations", content=bytes(17 * 2**20))
+    assert answer.status_code == 413
+    assert "larger than 16 MiB" in answer.json()["error"]
+    assert httpx.get(scaled.url("serving") + "/ready").is_success
 
 
 def test_nobody_gets_into_the_queue_without_its_password(scaled: Stack) -> None:
