@@ -53,6 +53,13 @@ class AirflowApi:
         events: list[dict[str, Any]] = self._ask("GET", path)["asset_events"]
         return events
 
+    def followers(self, dag: str, run: str, follower: str) -> list[str]:
+        """Name the runs of another DAG that the asset events of this run have made."""
+        query = {"source_dag_id": dag, "source_run_id": run}
+        events = self._ask("GET", "/assets/events", params=query)["asset_events"]
+        made = [each for event in events for each in event["created_dagruns"]]
+        return [each["run_id"] for each in made if each["dag_id"] == follower]
+
     def form(self, dag: str) -> dict[str, dict[str, Any]]:
         """Give the JSON schema of each field in the form with which a person triggers a DAG."""
         params = self._ask("GET", f"/dags/{dag}/details")["params"]
@@ -75,6 +82,12 @@ class AirflowApi:
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{number}"
         content = self._ask("GET", path)["content"]
         return "\n".join(str(line.get("event", line)) for line in content if line)
+
+    def last_words(self, dag: str, run: str, task: str) -> str:
+        """Give the sentence with which a step ended, as one that had nothing to do, or refused."""
+        lines = self.log(dag, run, task).splitlines()
+        ends = [i for i, line in enumerate(lines) if line.startswith("Command exited")]
+        return lines[ends[-1] - 1] if ends and ends[-1] else "see its log"
 
     def await_run(
         self,

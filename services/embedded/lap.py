@@ -133,7 +133,7 @@ class Lap:
             run = self.next_training()
             tasks = self.watch("train", run, may_skip=True)
             if tasks["train"]["state"] == "skipped":
-                came(f"not yet: {self.why_skipped(run)}")
+                came(f"not yet: {self.airflow.last_words(f'{self.model}_train', run, 'train')}")
                 return None
             champion: dict[str, Any] | None = self.status()["champion"]
             came(describe(champion) if champion else "the gate said no")
@@ -179,7 +179,7 @@ class Lap:
                     break
             champion: dict[str, Any] = self.status()["champion"]
             if champion["version"] == before["version"] or champion["trigger"] != "retrain":
-                why = self.why_skipped(run, "promote")
+                why = self.airflow.last_words(f"{self.model}_train", run, "promote")
                 raise LapError(f"version {before['version']} is still champion: {why}")
             came(describe(champion))
             return champion
@@ -245,12 +245,6 @@ class Lap:
         run = self.wait_for(fresh, f"{name} to be triggered by its asset")
         self.trained.add(run)
         return run
-
-    def why_skipped(self, run: str, task: str = "train") -> str:
-        """Give the sentence with which a step said that there was nothing to do."""
-        lines = self.airflow.log(f"{self.model}_train", run, task).splitlines()
-        ends = [i for i, line in enumerate(lines) if line.startswith("Command exited")]
-        return lines[ends[-1] - 1] if ends and ends[-1] else "see its log"
 
     def newest_batch(self) -> str:
         """Name the newest batch that the data registry holds."""

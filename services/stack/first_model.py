@@ -2,8 +2,8 @@
 
 Lands a model's first batches, has Airflow ingest each as a person would, until there are as many
 rows as its policy wants to train on, and waits until serving answers with what the train DAG made
-of them. A model that is served already is left alone, so that this may run at every start.
-``first_model MODEL...`` is about these models alone.
+of them. A model that is served already is left alone, so that this may run at every start; one that
+the gate refuses is told of, and the others go on. ``first_model MODEL...`` is about these alone.
 """
 
 import subprocess
@@ -16,6 +16,7 @@ from typing import TypeVar
 import httpx
 
 from pipelines import models
+from services.embedded.airflow_api import AirflowApi, AirflowError
 
 T = TypeVar("T")
 AIRFLOW, SERVING = "http://airflow:8080", "http://serving:8000"
@@ -28,33 +29,61 @@ class FirstModelError(RuntimeError):
 
 
 def main() -> int:
-    """Give 0 once a model is served, 1 with a sentence if that does not come about."""
-    chosen = sys.argv[1:] or models.names()
-    try:
-        for model in chosen:
+    """Give 0 if all went as it should, a gate's no among that; 1 with a sentence for what did not.
+
+    One model's failure does not keep the others from being made.
+    """
+    failed = False
+    for model in sys.argv[1:] or models.names():
+        try:
             make(model)
-    except FirstModelError as why:
-        sys.stderr.write(f"no first model: {why}\n")
-        return 1
-    served = f"{', '.join(chosen)} served"
-    say(f"{served}; `docker compose run --rm relay status` says where everything is")
-    return 0
+        except (FirstModelError, AirflowError, httpx.HTTPError) as why:
+            failed = True
+            sys.stderr.write(f"no first version of {model}: {why}\n")
+    say("`docker compose run --rm relay status` says where everything is")
+    return int(failed)
 
 
 def make(model: str) -> None:
-    """Bring the first batches in, and wait until a version made of them answers."""
+    """Bring the first batches in, and wait until a version made of them answers, or is refused."""
     if has_champion(model):
         say(f"{model} has a champion already")
-    else:
-        airflow = log_in()
-        wait_for(lambda: knows(airflow, f"{model}_train"), f"Airflow to read the DAGs of {model}")
-        known = failed_trainings(airflow, model)  # of an earlier start
-        for batch in first_batches(models.load(model)):
-            land(model, batch)
-            ingest(airflow, model, batch)
-            say(f"{batch} is in the data registry")
-        wait_for(lambda: is_trained(airflow, model, known), "the first champion")
+    elif refusal := train(model):
+        say(f"{model} has no champion: {refusal}")
+        return
     wait_for(lambda: is_served(model), f"serving to answer for {model}")
+    say(f"{model} is served")
+
+
+def train(model: str) -> str:
+    """Have Airflow ingest the first batches and train; why there is no champion, "" if there is."""
+    password = (SECRETS / "airflow-admin").read_text(encoding="utf-8")
+    airflow = AirflowApi(AIRFLOW, "admin", password)
+    ingesting, training, run = f"{model}_ingest", f"{model}_train", ""
+    wait_for(lambda: knows(airflow, training), f"Airflow to read the DAGs of {model}")
+    for batch in first_batches(models.load(model)):
+        land(model, batch)
+        run = airflow.trigger(ingesting, {"batch": batch})
+        succeeded(airflow, ingesting, run)
+        say(f"{batch} is in the data registry")
+    followers = wait_for(
+        lambda: airflow.followers(ingesting, run, training), f"{training} to follow {run}"
+    )
+    states = succeeded(airflow, training, followers[-1])
+    if has_champion(model):
+        return ""
+    skipped = "train" if states["train"] == "skipped" else "promote"
+    return airflow.last_words(training, followers[-1], skipped)
+
+
+def succeeded(airflow: AirflowApi, dag: str, run: str) -> dict[str, str]:
+    """Wait for a run's end; give its tasks' states, none of which has failed."""
+    tasks = airflow.await_run(dag, run, seconds=PATIENCE)
+    states = {name: str(task["state"]) for name, task in tasks.items()}
+    for task, state in states.items():
+        if state not in {"success", "skipped"}:
+            raise FirstModelError(f"{dag}.{task} is {state}: see its log in Airflow")
+    return states
 
 
 def first_batches(model: models.Model) -> Iterator[str]:
@@ -80,22 +109,11 @@ def has_champion(model: str) -> bool:
     return "champion" in aliases
 
 
-def log_in() -> httpx.Client:
-    """Give a client of Airflow's API that is logged in."""
-    password = (SECRETS / "airflow-admin").read_text(encoding="utf-8")
-    client = httpx.Client(base_url=AIRFLOW, timeout=30)
-    answer = client.post("/auth/token", json={"username": "admin", "password": password})
-    token = answer.raise_for_status().json()["access_token"]
-    client.headers["Authorization"] = f"Bearer {token}"
-    return client
-
-
-def knows(airflow: httpx.Client, dag: str) -> bool:
+def knows(airflow: AirflowApi, dag: str) -> bool:
     """Say whether Airflow has read a DAG's file."""
-    errors = airflow.get("/api/v2/importErrors").raise_for_status().json()["import_errors"]
-    if errors:
-        raise FirstModelError(f"Airflow cannot read {[each['filename'] for each in errors]}")
-    return airflow.get(f"/api/v2/dags/{dag}").is_success
+    if errors := airflow.import_errors():
+        raise FirstModelError("Airflow cannot read:\n" + "\n".join(errors))
+    return airflow.knows(dag)
 
 
 def land(model: str, batch: str) -> None:
@@ -104,34 +122,6 @@ def land(model: str, batch: str) -> None:
     done = subprocess.run([sys.executable, "-m", "services.simulator", *plan], check=False)
     if done.returncode:
         raise FirstModelError(f"the simulator did not deliver {batch}")
-
-
-def ingest(airflow: httpx.Client, model: str, batch: str) -> None:
-    """Trigger the ingest DAG for a batch and wait for its end."""
-    runs = f"/api/v2/dags/{model}_ingest/dagRuns"
-    body = {"logical_date": None, "conf": {"batch": batch}}
-    run = airflow.post(runs, json=body).raise_for_status().json()["dag_run_id"]
-
-    def ended() -> str:
-        state = airflow.get(f"{runs}/{run}").raise_for_status().json()["state"]
-        return state if state in {"success", "failed"} else ""
-
-    if wait_for(ended, f"{model}_ingest of {batch}") == "failed":
-        raise FirstModelError(f"{model}_ingest has failed: see its log in Airflow")
-
-
-def is_trained(airflow: httpx.Client, model: str, known: set[str]) -> bool:
-    """Say whether the train DAG has made a champion; raise when a run of it has failed since."""
-    if not has_champion(model) and failed_trainings(airflow, model) - known:
-        raise FirstModelError(f"{model}_train has failed: see its log in Airflow")
-    return has_champion(model)
-
-
-def failed_trainings(airflow: httpx.Client, model: str) -> set[str]:
-    """Give the ids of the train DAG's runs that have failed."""
-    path = f"/api/v2/dags/{model}_train/dagRuns"
-    runs = airflow.get(path, params={"state": "failed"}).raise_for_status().json()["dag_runs"]
-    return {run["dag_run_id"] for run in runs}
 
 
 def is_served(model: str) -> bool:

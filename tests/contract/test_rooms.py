@@ -29,7 +29,7 @@ MAY_USE = {  # folder -> what of ours it may import, by prefix; the longest fold
         "pipelines.settings",
     },
     "services/embedded": {"services.embedded", "pipelines.models"},
-    "services/stack": {"services.stack", "pipelines.models"},
+    "services/stack": {"services.stack", "services.embedded.airflow_api", "pipelines.models"},
     "dags": {"relay_step"},
     "grafana": {"grafana"},
 }
