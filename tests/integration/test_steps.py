@@ -45,6 +45,7 @@ from pipelines.tracking import CHALLENGER, CHAMPION, MODEL, Tracking, TrackingEr
 from pipelines.training_record import REFERENCE, REFERENCE_SKETCH, TRACE
 from services.embedded.programs import tensorboard
 from services.embedded.settings import Embedded
+from tests.bad_network import bad_network
 from tests.programs import ROOT, Program, free_port, running, wait_for
 from tests.small_models import delete
 
@@ -376,7 +377,7 @@ def test_a_graph_whose_upload_was_cut_short_is_not_registered(lap: Lap) -> None:
     logged()
     try:
         version = lap.tracking.register("cut", run_id, {}).version
-        assert client.get_model_version("cut", str(version)).model_id == wholes[-1]
+        assert client.get_model_version("cut", str(version)).source == f"models:/{wholes[-1]}"
     finally:
         client.delete_registered_model("cut")
 
@@ -417,10 +418,10 @@ def test_overrides_that_no_policy_may_hold_are_refused(lap: Lap) -> None:
 
 def test_a_column_that_the_policy_has_gained_is_missed_in_older_batches(lap: Lap) -> None:
     policy = lap.model.policy
-    columns = policy.data.columns | {"seats": Column(type="double", feature=True)}
+    columns = policy.data.columns | {"altitude": Column(type="double", feature=True)}
     data = policy.data.model_copy(update={"columns": columns})
     model = replace(lap.model, policy=policy.model_copy(update={"data": data}))
-    with pytest.raises(Refused, match=r"flights/v4: column 'seats' is missing in 100\.00% of"):
+    with pytest.raises(Refused, match=r"flights/v4: column 'altitude' is missing in 100\.00% of"):
         replace(lap, model=model).train("")
 
 
@@ -660,6 +661,22 @@ def test_the_status_shows_the_champion_and_its_scores(lap: Lap) -> None:
     assert flights["dataset"]["tag"] == "flights/v4"
     assert [version["version"] for version in flights["versions"]] == [1, 2, 3]
     assert "@3: log loss " in render(status)
+
+
+def test_the_status_tells_of_an_mlflow_that_has_lost_its_database(
+    lap: Lap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with bad_network(lap.settings.mlflow_url) as network:
+        network.spoil = lambda path, *well: well if path == "/health" else (503, b"{}")
+        try:
+            status = read_status(lap.settings.model_copy(update={"mlflow_url": network.url}))
+        finally:
+            Tracking(lap.settings.mlflow_url)
+    assert status["services"]["mlflow"]["up"]
+    assert status["models"]["flights"]["versions"] is None
+    assert status["models"]["flights"]["dataset"]["tag"] == "flights/v4"
+    assert "champion    AWAY: MLflow does not answer" in render(status)
 
 
 def test_an_artifact_that_is_not_there(lap: Lap) -> None:
