@@ -4,10 +4,11 @@ The log is read once to see who answers now and once to judge the answers, batch
 does not grow with the rows, but for 13 bytes a label.
 """
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,9 @@ import pyarrow.compute as pc
 
 from monitoring.measures import Schema
 from monitoring.prediction_log.frames import read_items
+from monitoring.prediction_log.parts import Part, list_parts
 from monitoring.prediction_log.reading import newest_event_time, scan_predictions
+from monitoring.prediction_log.sealed import SealedFile
 from monitoring.prediction_log.segments import list_segments
 from monitoring.prediction_log.writer import LABELS
 from monitoring.problems import PROBLEMS, Kind
@@ -29,6 +32,7 @@ from monitoring.sketches.window import WindowSketch
 
 _AHEAD = 8  # batches that are read while others are sketched
 _ROWS = 2**16  # of a batch
+log = logging.getLogger(__name__)
 
 
 class _Label(msgspec.Struct):
@@ -40,27 +44,66 @@ class NobodyAskedError(Exception):
     """The prediction log has no answer to judge; the text says of whom and where."""
 
 
-def newest_window(root: Path, model: str, days: int, store: str = "") -> Window:
+def newest_window(root: Path, model: str, days: int, store: str = "", min_rows: int = 1) -> Window:
     """Return the newest window, by event time, of the version that answers now.
+
+    It ends with the newest answer. Where fewer than `min_rows` lie in it, and fewer than that were
+    asked with later times than all others, those are left out, with a warning: else one request
+    with a wrong time would keep a model unjudged until the others catch up.
 
     Raises NobodyAskedError.
     """
     newest = newest_event_time(root, model, store)
     if newest is None:
         raise NobodyAskedError(f"nobody has asked {model} anything yet: {root} holds no prediction")
+    window, rows = _ending_with(newest, root, model, days, store)
+    if rows < min_rows and (usual := _newest_usual(root, model, days, store, min_rows)):
+        said = "%s: fewer than %d answers, up to %s, are later than %s: left out"
+        log.warning(said, model, min_rows, newest.isoformat(), usual.isoformat())
+        window, _ = _ending_with(usual, root, model, days, store)
+    return window
+
+
+def _ending_with(
+    newest: datetime, root: Path, model: str, days: int, store: str
+) -> tuple[Window, int]:
+    """Return the window that an answer ends, and how many of any champion lie in it."""
     end = newest + timedelta(microseconds=1)  # the newest one is part of its window
     start = end - timedelta(days=days)
     last: tuple[datetime, str] | None = None
+    rows = 0
     columns = ["time", "version", "role"]
     for batch in scan_predictions(root, model, start, end, columns, store):
         answered = batch.filter(pc.equal(batch["role"], "champion"))
+        rows += len(answered)
         if len(answered):
             time = pc.max(answered["time"])
             version = answered["version"][pc.index(answered["time"], time).as_py()].as_py()
             last = max(filter(None, (last, (time.as_py(), version))))
     if last is None:
         raise NobodyAskedError(f"no champion of {model} has answered since {start:%Y-%m-%d}")
-    return Window(model=model, version=last[1], start=start, end=end)
+    return Window(model=model, version=last[1], start=start, end=end), rows
+
+
+def _newest_usual(root: Path, model: str, days: int, store: str, min_rows: int) -> datetime | None:
+    """Return the newest event time whose window has `min_rows` answers; None: too far back.
+
+    It reads no more files than hold the champion's newest 2 x `min_rows` answers.
+    """
+    count = 2 * min_rows - 1
+    times: list[datetime] = []  # newest first
+    for part in sorted(list_parts(root, model, store), key=_last, reverse=True):
+        if len(times) == count and _last(part) <= times[-1]:
+            break
+        for table in part.read(pc.field("role") == "champion", ["event_time"]):
+            times = sorted([*times, *table["event_time"].to_pylist()], reverse=True)[:count]
+    pairs = zip(times, times[min_rows - 1 :], strict=False)
+    return next((end for end, least in pairs if end - least < timedelta(days=days)), None)
+
+
+def _last(part: Part) -> datetime:
+    """Give the last event time that a part can hold."""
+    return part.last if isinstance(part, SealedFile) else datetime.max.replace(tzinfo=UTC)
 
 
 def read_labels(root: Path, model: str) -> Labels:

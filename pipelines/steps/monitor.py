@@ -40,7 +40,7 @@ def monitor(model: Model, settings: Settings, tracking: Tracking) -> dict[str, A
     root, store, policy = settings.prediction_log, settings.prediction_log_store, model.policy
     schema, kind, limits = policy.watched, policy.problem, policy.monitor
     try:
-        window = newest_window(root, model.name, limits.window_days, store)
+        window = newest_window(root, model.name, limits.window_days, store, limits.min_rows)
     except NobodyAskedError as error:
         raise NothingToDo(str(error)) from error
     labels = read_labels(root, model.name)

@@ -1,15 +1,17 @@
 """The newest window of a log that serving wrote: whose answers, how many, with which labels."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from monitoring.measures import CannotTellError
 from monitoring.prediction_log import DamagedLogError, Label, PredictionLog, PredictionRecord
+from monitoring.prediction_log.sealed import SealedFile
 from monitoring.prediction_log.sealing import seal
 from monitoring.read_window import (
     NobodyAskedError,
@@ -67,6 +69,64 @@ def test_a_window_ends_with_the_newest_answer_and_has_its_days(
     assert sketch.outcomes.newest == (DAY + timedelta(hours=59)).timestamp() * 1e6
     assert sample["temp"].tolist() == list(range(24, 72))
     assert sketch.numbers("temp").smallest == 24
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_few_answers_far_later_than_all_others_do_not_move_the_window(
+    log: PredictionLog, tmp_path: Path, sealed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a client that sends no event time to a replay of 2013."""
+    today = DAY + timedelta(days=4800)
+    log.append(answers(72)[:60])
+    log.append([record("today", today), record("later", today + timedelta(days=1))])
+    log.append(answers(72)[60:])
+    if sealed:
+        log.close()
+        assert seal(tmp_path, MODEL)
+    usual = DAY + timedelta(hours=71)
+    assert newest_window(tmp_path, MODEL, 2, min_rows=20) == Window(
+        model=MODEL,
+        version="1",
+        start=usual + timedelta(days=-2, microseconds=1),
+        end=usual + timedelta(microseconds=1),
+    )
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.endswith(f"are later than {usual.isoformat()}: left out")
+    alone = newest_window(tmp_path, MODEL, 2, min_rows=73)
+    assert alone.end > today, "no window has so many: as without"
+
+
+def test_not_more_is_left_out_than_a_window_needs(log: PredictionLog, tmp_path: Path) -> None:
+    """Else a model that few ask now would be judged by old answers, and pass."""
+    log.append(answers(72))
+    fading = [DAY + timedelta(days=day) for day in range(10, 60)]
+    log.append([record(f"few{at:%j}", at) for at in fading[:19]])
+    assert newest_window(tmp_path, MODEL, 2, min_rows=20).end < fading[0]
+    log.append([record("one more", fading[19])])
+    assert newest_window(tmp_path, MODEL, 2, min_rows=20).end > fading[19]
+
+
+def test_no_other_file_is_read_to_find_the_usual_window(
+    log: PredictionLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(5):
+        log.append([record(f"{day} {n}", DAY + timedelta(days=day, seconds=n)) for n in range(30)])
+        log.close()
+        log = PredictionLog(tmp_path)
+    log.append([record("today", DAY + timedelta(days=4800))])
+    log.close()
+    assert seal(tmp_path, MODEL) == 6
+    read: list[datetime] = []
+    reading = SealedFile.read
+
+    def note(file: SealedFile, *given: Any) -> Iterator[pa.Table]:
+        read.append(file.first)
+        return reading(file, *given)
+
+    monkeypatch.setattr(SealedFile, "read", note)
+    window = newest_window(tmp_path, MODEL, 1, min_rows=20)
+    assert window.end == DAY + timedelta(days=4, seconds=29, microseconds=1)
+    assert min(read) >= DAY + timedelta(days=3)
 
 
 def test_only_the_champion_s_newest_version_is_judged(log: PredictionLog, tmp_path: Path) -> None:
