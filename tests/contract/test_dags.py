@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Template
 
 from pipelines import models
 
@@ -19,6 +20,7 @@ dags = {
     name: {
         "tasks": dag.task_ids,
         "params": list(dag.params),
+        "arguments": {task.task_id: getattr(task, "arguments", []) for task in dag.tasks},
         "longest": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
     }
     for name, dag in bag.dags.items()
@@ -82,3 +84,18 @@ def test_a_run_that_hangs_fails(read: Read) -> None:
     longest = {name: dag["longest"] for name, dag in read["dags"].items()}
     wanted = {"ingest": 1800, "monitor": 1800, "train": 7200, "tune": 21600}
     assert longest == {name: wanted[name.rpartition("_")[2]] for name in longest}
+
+
+def test_a_study_outranks_what_the_form_says(read: Read) -> None:
+    arguments = read["dags"]["flights_train"]["arguments"]["train"]
+    form = {"months": 2, "epochs": 12, "learning_rate": 0.01, "seed": 0, "study": None}
+
+    def given(form: dict[str, Any]) -> set[str]:
+        filled = [
+            Template(argument).render(params=form, trigger=str, reason=str)
+            for argument in arguments
+        ]
+        return {argument.partition("=")[0] for argument in filled if not argument.endswith("=")}
+
+    assert given(form) == {"--months", "--epochs", "--learning-rate", "--seed"}
+    assert given(form | {"study": "best"}) == {"--months", "--study"}
