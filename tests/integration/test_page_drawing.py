@@ -28,6 +28,7 @@ groups:
       - record: relay_model_version
         expr: vector(4)
         labels: {{model: flights, alias: champion}}
+      - {{record: relay:monitor_period_seconds, expr: vector(300), labels: {{model: flights}}}}
       - {{record: odd, expr: vector(3), labels: {{column: "{ODD}"}}}}
       - {{record: state, expr: vector(1), labels: {{dag: flights_train}}}}
       - {{record: limit, expr: vector(2), labels: {{column: temp}}}}
