@@ -124,8 +124,8 @@ def _grpc(
     from services.serving.grpc.server import GrpcServer  # 10 MB of memory
     from services.serving.grpc.service import Service
 
-    limit = settings.serving_max_body_bytes
-    server = GrpcServer(Service(asking, health), guard, metrics, limit)
+    limits = settings.serving_max_body_bytes, settings.serving_body_seconds
+    server = GrpcServer(Service(asking, health), guard, metrics, *limits)
     return server.listening(settings.serving_host, settings.serving_grpc_port)
 
 

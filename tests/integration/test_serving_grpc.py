@@ -142,6 +142,37 @@ def test_calls_that_are_given_up_are_no_clean_end(registry: str, tmp_path: Path)
     assert "given up" in program.output.read_text()
 
 
+def test_no_call_waits_for_ever_for_its_message(registry: str, tmp_path: Path) -> None:
+    """Without a token not at all, with one for as long as a body over HTTP."""
+    token, file, port = secrets.token_urlsafe(32), tmp_path / "tokens", free_port()
+    file.write_text(token + "\n")
+    file.chmod(0o600)
+    with (
+        programs.serving(
+            tmp_path,
+            registry,
+            serving_grpc_port=str(port),
+            serving_tokens_file=str(file),
+            serving_body_seconds="1",
+        ),
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ExitStack() as whatever_happens,
+    ):
+        never = threading.Event()
+        whatever_happens.callback(never.set)
+        call: Any = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
+        let_in = [("authorization", f"Bearer {token}")]
+        for metadata, code in (
+            ([], grpc.StatusCode.UNAUTHENTICATED),
+            (let_in, grpc.StatusCode.DEADLINE_EXCEEDED),
+        ):
+            given_up = call.future(iter(lambda: never.wait() and None, None), metadata=metadata)
+            assert given_up.exception(30).code() == code
+        with pytest.raises(grpc.RpcError, match="the call has no message") as refusal:
+            call(iter([]), metadata=let_in)
+        assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_clients_that_cancel_are_counted_as_gone(mlflow_server: Program, tmp_path: Path) -> None:
     port = free_port()
     register(mlflow_server.url, "slow", small_model(fault="slow"))

@@ -27,6 +27,7 @@ _STATUS = {
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
     413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     503: grpc.StatusCode.UNAVAILABLE,
@@ -39,10 +40,16 @@ class GrpcServer:
     """The boundary of gRPC, on a port of its own and the event loop of all."""
 
     def __init__(
-        self, service: Service, guard: Guard, metrics: Metrics, max_message_bytes: int
+        self,
+        service: Service,
+        guard: Guard,
+        metrics: Metrics,
+        max_message_bytes: int,
+        message_seconds: float,
     ) -> None:
         self._guard = guard
         self._metrics = metrics
+        self._message_seconds = message_seconds
         self._given_up = False
         options = [
             ("grpc.max_receive_message_length", max_message_bytes),
@@ -85,8 +92,9 @@ class GrpcServer:
         await self._server.stop(_NEVER_SECONDS)
 
     def _offer(self, service: str, methods: Mapping[str, _Method]) -> None:
+        """Offer methods of one message each, as streams: those let a call be refused before it."""
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-            name: grpc.unary_unary_rpc_method_handler(
+            name: grpc.stream_unary_rpc_method_handler(
                 self._call(f"/{service}/{name}", method, "anyone" if name in _PUBLIC else "ask")
             )
             for name, method in methods.items()
@@ -97,15 +105,19 @@ class GrpcServer:
     def _call(self, path: str, method: _Method, access: Access) -> Any:
         """Stand between a method and its clients."""
 
-        async def call(body: bytes, context: _Context) -> bytes:
+        async def call(_: object, context: _Context) -> bytes:
             started = time.perf_counter()
-            request = Request("POST", path, "", _headers(context), "grpc", body)
+            request = Request("POST", path, "", _headers(context), "grpc")
             self._metrics.open_requests += 1
             try:
                 self._guard.check(access, request.headers.get("authorization"))
+                request.body = await self._message(context)
                 reply = await method(request)
             except RequestError as error:
                 return await self._refuse(request, error, context)
+            except EOFError:  # or its client has gone, or gRPC has refused it as too large
+                status = grpc.StatusCode.INVALID_ARGUMENT
+                return await context.abort(status, "the call has no message, want one")
             except asyncio.CancelledError:
                 kind = "failed" if self._given_up else "client_gone"
                 self._metrics.errors.labels("grpc", kind, request.model).inc()
@@ -123,6 +135,18 @@ class GrpcServer:
             return reply.body
 
         return call
+
+    async def _message(self, context: _Context) -> bytes:
+        """Wait for a call's message. Raises RequestError, or EOFError where none will come."""
+        try:
+            async with asyncio.timeout(self._message_seconds):
+                message: object = await context.read()
+        except TimeoutError:
+            text = f"the message has not come within {self._message_seconds:g} s"
+            raise RequestError(408, text) from None
+        if not isinstance(message, bytes):
+            raise EOFError
+        return message
 
     async def _refuse(self, request: Request, error: RequestError, context: _Context) -> bytes:
         self._metrics.count("grpc", request.model, error.status).inc()
