@@ -36,6 +36,10 @@ _Context = grpc.aio.ServicerContext[bytes, bytes]
 _Method = Callable[[Request], Awaitable[Reply]]
 
 
+class _NoMessageError(Exception):
+    """None will come: it was not sent, its client has gone, or gRPC has refused it as too large."""
+
+
 class GrpcServer:
     """The boundary of gRPC, on a port of its own and the event loop of all."""
 
@@ -115,7 +119,7 @@ class GrpcServer:
                 reply = await method(request)
             except RequestError as error:
                 return await self._refuse(request, error, context)
-            except EOFError:  # or its client has gone, or gRPC has refused it as too large
+            except _NoMessageError:
                 status = grpc.StatusCode.INVALID_ARGUMENT
                 return await context.abort(status, "the call has no message, want one")
             except asyncio.CancelledError:
@@ -137,7 +141,7 @@ class GrpcServer:
         return call
 
     async def _message(self, context: _Context) -> bytes:
-        """Wait for a call's message. Raises RequestError, or EOFError where none will come."""
+        """Wait for a call's message. Raises RequestError, _NoMessageError."""
         try:
             async with asyncio.timeout(self._message_seconds):
                 message: object = await context.read()
@@ -145,7 +149,7 @@ class GrpcServer:
             text = f"the message has not come within {self._message_seconds:g} s"
             raise RequestError(408, text) from None
         if not isinstance(message, bytes):
-            raise EOFError
+            raise _NoMessageError
         return message
 
     async def _refuse(self, request: Request, error: RequestError, context: _Context) -> bytes:
