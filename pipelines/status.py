@@ -114,23 +114,22 @@ def _retrains(history: Iterable[MonitorRun]) -> list[dict[str, Any]]:
 
 def _registered(names: Iterable[str], settings: Settings) -> dict[str, dict[str, Any]]:
     """Ask MLflow about the models; none of them where it has come up without its database."""
-    from mlflow.exceptions import MlflowException
-
-    from pipelines.tracking import CHALLENGER, CHAMPION, Tracking, TrackingError
+    from pipelines.tracking import Tracking, TrackingError
 
     try:
         tracking = Tracking.of(settings)
-        return {
-            name: {
-                "champion": describe_version(tracking.aliased(name, CHAMPION)),
-                "challenger": describe_version(tracking.aliased(name, CHALLENGER)),
-                "versions": [describe_version(version) for version in tracking.versions(name)],
-            }
-            for name in names
-        }
-    except (MlflowException, TrackingError) as error:
-        log.warning("MLflow at %s answers, but not about models: %s", settings.mlflow_url, error)
+        found = {name: tracking.registered(name) for name in names}
+    except TrackingError as error:
+        log.warning("%s", error)
         return {}
+    return {
+        name: {
+            "champion": describe_version(told.champion),
+            "challenger": describe_version(told.challenger),
+            "versions": [describe_version(version) for version in told.versions],
+        }
+        for name, told in found.items()
+    }
 
 
 def _dataset_line(dataset: dict[str, Any] | None) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import httpx
 import mlflow
@@ -50,6 +50,14 @@ class ModelVersion:
 
     def __str__(self) -> str:
         return f"{self.model}@{self.version}"
+
+
+class Registered(NamedTuple):
+    """A model in the registry; no versions if it has never been there."""
+
+    champion: ModelVersion | None
+    challenger: ModelVersion | None
+    versions: list[ModelVersion]
 
 
 class Tracking:
@@ -303,6 +311,14 @@ class Tracking:
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                 return None
             raise
+
+    def registered(self, model: str) -> Registered:
+        """Return all that the registry says of a model; raise ``TrackingError`` if it cannot."""
+        try:
+            champion, challenger = self.aliased(model, CHAMPION), self.aliased(model, CHALLENGER)
+            return Registered(champion, challenger, self.versions(model))
+        except MlflowException as error:
+            raise TrackingError(f"MLflow at {self.url} cannot say of {model}: {error}") from error
 
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Point an alias at a version, and that of its companions at theirs."""
