@@ -22,9 +22,7 @@ HEADER = "# From pipelines/*/params.yaml by `python -m pipelines.alert_limits`: 
 _MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 _YEARS = timedelta(days=5 * 366)  # there is a 29th of February in them twice
 _RUNS = 11_000  # a run a minute: more than a week of them
-Limit = tuple[
-    str, float, dict[str, str]
-]  # a series' name, its value, labels beside or in place of the model's
+Limit = tuple[str, float, dict[str, str]]  # a series' name, its value, labels over the model's
 
 
 def write(path: Path = TARGET) -> None:
