@@ -31,8 +31,8 @@ ORDER = [
     "faults",
     "again",
     "backup",
-    "s3",
     "scale",
+    "s3",  # a stack of its own
 ]
 
 

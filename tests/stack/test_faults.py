@@ -163,6 +163,11 @@ def test_postgres_is_away_for_a_minute(stack: Stack, faults: list[Fault]) -> Non
     assert not fault.traffic.failed
 
 
+def test_the_machine_is_switched_off_and_on(stack: Stack, faults: list[Fault]) -> None:
+    with under_traffic(stack, faults, "all killed at once") as fault:
+        kill(stack, fault, *stack.states())
+
+
 def test_the_disk_of_the_prediction_log_is_full(stack: Stack, faults: list[Fault]) -> None:
     files = stack.environment.get("COMPOSE_FILE", "docker-compose.yml")
     other = {"COMPOSE_FILE": f"{files}:tests/stack/full-disk.yml"}
@@ -191,11 +196,6 @@ def test_the_disk_of_the_prediction_log_is_full(stack: Stack, faults: list[Fault
     for why in fault.traffic.failed.values():
         assert why.startswith("503"), why
         assert "cannot be written" in why
-
-
-def test_the_machine_is_switched_off_and_on(stack: Stack, faults: list[Fault]) -> None:
-    with under_traffic(stack, faults, "all killed at once") as fault:
-        kill(stack, fault, *stack.states())
 
 
 def test_every_run_that_was_hindered_ends_well(stack: Stack, faults: list[Fault]) -> None:
