@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from services.serving.errors import RequestError
+from services.serving.http.exchange import GivenHeaders
 
 Access = Literal["anyone", "ask", "label"]  # what a route wants: no token, one to ask, to label
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, 2.1
@@ -32,13 +33,13 @@ class Guard:
         label = Tokens(labelling) if labelling else ask
         self._wanted: dict[Access, Tokens | None] = {"anyone": None, "ask": ask, "label": label}
 
-    def check(self, access: Access, authorization: str | None) -> None:
-        """Look at an `Authorization` header, or gRPC's metadata of that name.
+    def check(self, access: Access, headers: GivenHeaders) -> None:
+        """Look at the `Authorization` header, or gRPC's metadata of that name, if one is wanted.
 
         Raises RequestError (401).
         """
         if tokens := self._wanted[access]:
-            tokens.check(authorization)
+            tokens.check(headers.get("authorization"))
 
     def refresh(self) -> None:
         """Read files again that have changed; called now and then."""

@@ -114,7 +114,7 @@ class GrpcServer:
             request = Request("POST", path, "", _headers(context), "grpc")
             self._metrics.open_requests += 1
             try:
-                self._guard.check(access, request.headers.get("authorization"))
+                self._guard.check(access, request.headers)
                 request.body = await self._message(context)
                 reply = await method(request)
             except RequestError as error:

@@ -66,8 +66,8 @@ class App:
     async def _reply(self, request: Request, proto: HTTPProtocol) -> Reply:
         try:
             route, given = self._routes.find(request)
-            self._origins.check(request.headers.get("origin"), request.headers.get("host"))
-            self._guard.check(route.access, request.headers.get("authorization"))
+            self._origins.check(request.headers)
+            self._guard.check(route.access, request.headers)
             if request.method == "POST":
                 public = route.access == "anyone"
                 request.body = await self._bodies.read(request, proto, public=public)

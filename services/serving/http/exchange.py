@@ -1,13 +1,14 @@
 """A request as the endpoints see it, and the reply they give: the two ends of every exchange."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
-from granian.rsgi import Headers as GivenHeaders
+from granian.rsgi import Headers as HttpHeaders
 from prometheus_client import Histogram
 
 Protocol = Literal["v2", "mlflow", "relay", "grpc", "none"]  # none: nothing is at that path
+GivenHeaders: TypeAlias = HttpHeaders | Mapping[str, str]  # of HTTP; gRPC's metadata
 Headers = tuple[tuple[str, str], ...]
 JSON: Headers = (("content-type", "application/json"),)
 encode_json = msgspec.json.Encoder().encode
@@ -23,7 +24,7 @@ class Request(msgspec.Struct):
     method: str
     path: str
     query: str
-    headers: GivenHeaders | Mapping[str, str]
+    headers: GivenHeaders
     protocol: Protocol = "none"
     body: bytes = b""
     model: str = ""

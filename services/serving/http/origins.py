@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from services.serving.errors import RequestError, shown
+from services.serving.http.exchange import GivenHeaders
 
 
 class Origins:
@@ -17,15 +18,16 @@ class Origins:
     def __init__(self, allowed_hosts: Iterable[str]) -> None:
         self._names = {"localhost", *(name.lower() for name in allowed_hosts)}
 
-    def check(self, origin: str | None, host: str | None) -> None:
+    def check(self, headers: GivenHeaders) -> None:
         """Refuse a page that a person has open elsewhere. Raises RequestError (403).
 
         Another site can lead a name of its own to this address, so that its page seems to be ours.
         """
+        origin = headers.get("origin")
         if origin is None:
             return
         place = f"a page of {shown(origin)} may not ask"
-        if origin.partition("://")[2] != host:
+        if origin.partition("://")[2] != headers.get("host"):
             raise RequestError(403, f"{place}: only programs, and our own pages")
         if not self._is_ours(origin):
             raise RequestError(403, f"{place}: its host is not in RELAY_SERVING_ALLOWED_HOSTS")
