@@ -96,7 +96,9 @@ def test_a_study_is_spread_over_the_workers(scaled: Stack, outside: Outside) -> 
     trials = answer.json()["task_instances"]
     assert {trial["hostname"] for trial in trials} == workers(scaled)
     trained, *_ = (r for r in outside.airflow.runs(f"{MODEL}_train") if run in str(r["conf"]))
-    succeeded(outside, f"{MODEL}_train", trained["dag_run_id"])
+    tasks = outside.airflow.await_run(f"{MODEL}_train", trained["dag_run_id"])
+    assert tasks["evaluate"]["state"] == "success"
+    assert tasks["promote"]["state"] in {"success", "skipped"}, "the gate decides, as ever"
 
 
 def workers(stack: Stack) -> set[str]:
