@@ -27,8 +27,11 @@ EXPRESSIONS = {
     "paused": "relay_dag_paused == 1",
     "target_down": "up == 0",
     "source_down": "relay_exporter_source_up == 0",
+    "source_up": "relay_exporter_source_up == 1",
 }
 _MODEL_IN = ("watched", "checks_readable")  # what a model's label is known from
+_BEGUN = {"dataset_version": "dataset", "version": "model", "checks_readable": "model"}
+_SOURCES_OF_BEGUN = {"data_registry", "mlflow", "checks"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,17 @@ class Facts:
         What only the registry or serving know does not: a companion, a model that was let go of.
         """
         return sorted({model for name in _MODEL_IN for model in self.labels(name, "model")})
+
+    def started(self, model: str) -> bool:
+        """Say whether a model has been begun with: data, a version, checks, or a run that failed.
+
+        It counts as begun with, too, where what would say so cannot be read.
+        """
+        unread = not set(self.labels("source_up", "source")) >= _SOURCES_OF_BEGUN
+        begun = any(model in self.labels(name, label) for name, label in _BEGUN.items())
+        steps = ("ingest", "train", "monitor")
+        failed = any(self.dag_state(model, step) == "failed" for step in steps)
+        return unread or begun or failed or bool(self.number("quarantined", model=model))
 
     def dag_state(self, model: str, step: str) -> str:
         """Give the state of the newest run of a model's DAG; "" if nobody says."""

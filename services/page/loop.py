@@ -43,6 +43,7 @@ class Loop:
     reasons: tuple[str, ...]
     firing: tuple[Firing, ...] = ()
     laps: tuple[Lap, ...] = ()
+    not_started: tuple[str, ...] = ()  # models of a policy that nobody has begun with
 
     @property
     def headline(self) -> str:
@@ -69,11 +70,14 @@ async def look(prometheus: Prometheus) -> Loop:
         return Loop("unknown", (str(error),))
     facts = Facts(dict(zip(EXPRESSIONS, answers, strict=True)))
     firing = [_firing(alert) for alert in alerts["alerts"] if _wants_somebody(alert)]
-    laps = tuple(Lap(model, stages_of(model, facts)) for model in facts.models())
+    started = [model for model in facts.models() if facts.started(model)]
+    laps = tuple(Lap(model, stages_of(model, facts)) for model in started)
+    idle = tuple(model for model in facts.models() if model not in started)
     wrong = [*_said_by_alerts(firing), *_said_by_stages(laps, "attention")]
     unknown = [*_not_judged(rules, facts), *_said_by_stages(laps, "unknown")]
     health: Health = "attention" if wrong else "unknown" if unknown else "ok"
-    return Loop(health, (*wrong, *unknown), tuple(sorted(firing, key=_urgency)), laps)
+    urgent = tuple(sorted(firing, key=_urgency))
+    return Loop(health, (*wrong, *unknown), urgent, laps, idle)
 
 
 def _said_by_alerts(firing: list[Firing]) -> list[str]:
@@ -125,4 +129,6 @@ def _not_judged(rules: dict[str, Any], facts: Facts) -> list[str]:
     reasons += [f"The exporter cannot read {source}" for source in unread]
     if not facts.models():
         reasons.append("No model is known to Prometheus yet")
+    elif not any(map(facts.started, facts.models())):
+        reasons.append("No model has been started yet")
     return reasons

@@ -130,7 +130,7 @@ def _said(state: State) -> str:
 
 
 def _number(what: str, number: float | None) -> str:
-    return f"{what} {number:.0f}" if number else f"no {what.removesuffix(' version')} yet"
+    return f"{what} {number:.0f}" if number else f"no {what.removesuffix(': version')} yet"
 
 
 def _stage(

@@ -56,6 +56,14 @@ WELL = [  # what a platform tells whose loop is healthy, and of what
         for step in ("ingest", "train", "monitor")
     ),
 ]
+NOT_BEGUN_WITH = [  # a policy of digits; whoever could know it says that there is nothing more
+    ("relay:monitor_period_seconds", "model: digits", "300"),
+    ("relay_dag_last_run_state", "dag: digits_monitor, state: running", "1"),
+    *(
+        ("relay_exporter_source_up", f"source: {source}", "1")
+        for source in ("checks", "data_registry", "mlflow")
+    ),
+]
 QUIET = "{alert: Quiet, expr: vector(1) > 2}"
 needs_prometheus = pytest.mark.skipif(
     not shutil.which("prometheus"), reason="no prometheus on this machine"
@@ -173,7 +181,7 @@ def test_what_fires_stands_on_the_first_page(start: Start, tmp_path: Path, judge
 def test_a_loop_that_is_healthy_is_called_so(start: Start, tmp_path: Path) -> None:
     records = [
         f"{{record: '{name}', expr: vector({value}), labels: {{{labels}}}}}"
-        for name, labels, value in WELL
+        for name, labels, value in (*WELL, *NOT_BEGUN_WITH)
     ]
     rules = "".join(f"\n      - {rule}" for rule in [*records, QUIET])
     judge = start(prometheus(tmp_path, f"groups:\n  - name: well\n    rules:{rules}"))
@@ -183,6 +191,22 @@ def test_a_loop_that_is_healthy_is_called_so(start: Start, tmp_path: Path) -> No
     assert "look here" not in text
     assert ">unknown<" not in text
     assert text.count("One lap of") == 1
+    assert text.index("digits is not started") > text.index("One lap of flights")
+
+
+@needs_prometheus
+def test_a_loop_of_which_no_model_is_started_is_not_known_to_be_healthy(
+    start: Start, tmp_path: Path
+) -> None:
+    records = [
+        f"{{record: '{name}', expr: vector({value}), labels: {{{labels}}}}}"
+        for name, labels, value in NOT_BEGUN_WITH
+    ]
+    rules = "".join(f"\n      - {rule}" for rule in [*records, QUIET])
+    judge = start(prometheus(tmp_path, f"groups:\n  - name: new\n    rules:{rules}"))
+    program = start(page(tmp_path, prometheus_url=judge.url))
+    wait_for(lambda: "No model has been started yet" in program.get("/").text, "the rules")
+    assert "Nobody knows whether the loop is healthy" in program.get("/").text
 
 
 @needs_prometheus

@@ -100,6 +100,44 @@ def test_a_challenger_that_waits() -> None:
     assert lap()["Gate"].value == "nobody waits"
 
 
+READ = [Sample({"source": name}, 1) for name in ("airflow", "checks", "data_registry", "mlflow")]
+
+
+def started(**known: list[Sample]) -> bool:
+    return Facts({name: [] for name in EXPRESSIONS} | {"source_up": READ} | known).started(
+        "flights"
+    )
+
+
+def test_a_model_that_nobody_began_with_is_not_started() -> None:
+    other = [Sample({"model": "other", "alias": "champion"}, 4)]
+    assert not started(version=other, watched=[Sample({"model": "flights"}, 300)], dag=dags())
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"dataset_version": WELL["dataset_version"]},
+        {"version": WELL["version"]},
+        {"checks_readable": [Sample({"model": "flights"}, 0)]},
+        {"quarantined": [Sample({"model": "flights"}, 1)]},
+        {"dag": dags(ingest="failed")},
+        {"source_up": READ[:-1]},
+        {"source_up": []},
+    ],
+    ids=lambda known: next(iter(known)),
+)
+def test_a_model_that_has_something_or_of_which_nobody_can_say_counts_as_started(
+    known: dict[str, list[Sample]],
+) -> None:
+    assert started(**known)
+
+
+def test_what_there_is_not_yet_is_said_in_words() -> None:
+    assert lap(version=[])["Gate"].details == ("no champion yet",)
+    assert lap(dataset_version=[])["Data"].value == "no version yet"
+
+
 def test_words() -> None:
     assert [span(s) for s in (0, 59, 61, 3700, 90000)] == [
         "0 s", "59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h",
