@@ -93,10 +93,19 @@ def _retrain(model: str, facts: Facts) -> Stage:
     budget = facts.number("budget", model=model)
     if requested is None and _dag(model, "monitor", facts) == "running":  # the run's last task
         return Stage("Retrain", "running", "being decided", (), "/d/relay-lap")
+    if requested is None and _looked_lately(model, facts):  # by hand, which decides nothing
+        value, detail = "not decided yet", "waits for the monitor's next run"
+        return Stage("Retrain", "running", value, (detail,), "/d/relay-lap")
     value = {None: "unknown", 0.0: "not needed"}.get(requested, "asked for")
     details = [f"{budget:.0f} more allowed" if budget is not None else ""]
     state: State = "attention" if budget == 0 else "running" if requested else "ok"
     return _stage("Retrain", state, value, details, "/d/relay-lap", requested)
+
+
+def _looked_lately(model: str, facts: Facts) -> bool:
+    """Say whether the newest results are younger than two of the monitor's periods."""
+    age, period = facts.number("monitor_age", model=model), facts.number("watched", model=model)
+    return age is not None and period is not None and age < 2 * period
 
 
 _VERDICTS = {"alert": "beyond their limit", "unknown": "unknown", "ok": "ok"}

@@ -92,6 +92,15 @@ def test_while_the_monitor_runs_its_decision_is_awaited_and_not_unknown() -> Non
     assert (stage.state, stage.value) == ("running", "being decided")
 
 
+def test_results_that_wait_for_their_decision_are_not_unknown_until_they_are_old() -> None:
+    watched = [Sample({"model": "flights"}, 300)]
+    young, old = ([Sample({"model": "flights"}, age)] for age in (599, 601))
+    undecided = {"retrain_requested": [], "budget": [], "watched": watched}
+    stage = lap(monitor_age=young, **undecided)["Retrain"]
+    assert (stage.state, stage.value) == ("running", "not decided yet")
+    assert lap(monitor_age=old, **undecided)["Retrain"].state == "unknown"
+
+
 def test_a_challenger_that_waits() -> None:
     version = [*WELL["version"], Sample({"model": "flights", "alias": "challenger"}, 5)]
     gate = [Sample({"model": "flights", "alias": "challenger"}, 0)]
