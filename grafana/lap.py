@@ -17,25 +17,47 @@ from grafana.panels import (
     timeline,
 )
 from grafana.scores import live_score
-from grafana.states import BAD, GATES, LATE, OK, PAUSED, SERVED, SERVES, SERVING, WAITING
+from grafana.states import (
+    BAD,
+    GATES,
+    LATE,
+    NONE,
+    OK,
+    PAUSED,
+    RUNNING,
+    SERVED,
+    SERVES,
+    SERVING,
+    WAITING,
+)
 
 ITS_ALERTS = 'model=~"$model|"'  # and the platform's, which name no model
 GATE = 'relay_model_gate_passed{{model="$model",alias="{alias}"}}'
 BUDGET = 'relay_retrain_budget_left{model="$model"}'
-RETRAIN = "max({})".format(
+# The newest results are young and wait for the decision, as after `relay monitor` by hand.
+UNDECIDED = (
+    'time() - max(relay_monitor_last_run_timestamp_seconds{model="$model"})'
+    ' < 2 * max(relay:monitor_period_seconds{model="$model"})'
+)
+RETRAIN = "max({}) or ({}) * 0 + {}".format(
     states.first_of(
         (f"{BUDGET} == 0", BAD),
         ('relay_retrain_requested{model="$model"} == 1', PAUSED),
         ('relay_retrain_cooldown_left_seconds{model="$model"} > 0', WAITING),
         (BUDGET, OK),
-    )
+    ),
+    UNDECIDED,
+    RUNNING,
 )
+LEFT = f"min({BUDGET}) or ({UNDECIDED}) * 0 - 1"
 REQUESTED = 'max by (version) (relay_retrain_requested{model="$model"}) == 1'
 JUDGED = 'max by (version) (relay_monitor_last_run_timestamp_seconds{model="$model"})'
 # When the monitor last ran and asked: it says so only until it runs again.
 ASKED = f"time() - max(max_over_time(({JUDGED} and {REQUESTED})[1d:15s]))"
-TURNING = states.texts(turning=OK, paused=PAUSED, needs_a_look=LATE, act_now=BAD)
-RETRAINS = states.texts(ready=OK, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD)
+TURNING = states.texts(no_champion=NONE, turning=OK, paused=PAUSED, needs_a_look=LATE, act_now=BAD)
+RETRAINS = states.texts(
+    ready=OK, being_decided=RUNNING, cooling_down=WAITING, asked=PAUSED, budget_spent=BAD
+)
 
 
 def lap() -> Dashboard:
@@ -56,11 +78,16 @@ def _turning() -> Panel:
     firing = f'count(ALERTS{{alertstate="firing",{ITS_ALERTS},severity="%s"}})'
     pages, tickets = firing % "page", firing % "ticket"
     paused = 'max(relay_dag_paused{model="$model"}) == 1'
-    verdict = states.first_of((pages, BAD), (tickets, LATE), (paused, PAUSED), ("vector(0)", OK))
+    champion = 'max(model:relay_champion:exists{model="$model"})'
+    asked = 'max(relay_exporter_source_up{source="mlflow"}) == 1'
+    verdict = states.first_of(
+        (pages, BAD), (tickets, LATE), (paused, PAUSED), (champion, OK), (asked, NONE)
+    )
     return state(
         "Is the loop turning?",
         "Act now: an alert that pages is firing; needs a look: one that makes a ticket. Both stand "
-        "in the list below, each with its runbook. Paused: somebody has paused a DAG in Airflow.",
+        "in the list below, each with its runbook. Paused: somebody has paused a DAG in Airflow. "
+        "No champion: nothing is wrong, but nothing turns before a first version is trained.",
         now(verdict),
         TURNING,
         link=("alerts", "${page}/alerts"),
@@ -112,8 +139,10 @@ def _left() -> Panel:
     return number(
         "Retrainings left",
         "What the policy's budget still allows. At 0 nothing trains by itself any more: find out "
-        "why the loop needs so many before you raise retrain.budget.",
-        now('min(relay_retrain_budget_left{model="$model"})'),
+        "why the loop needs so many before you raise retrain.budget. Not decided yet: the newest "
+        "results wait for the monitor's next run, as after relay monitor by hand.",
+        now(LEFT),
+        texts={-1: ("not decided yet", "text")},
         link=("training", "/d/relay-training?var-model=$model"),
     )
 
@@ -161,7 +190,7 @@ def _stages() -> Sequence[Panel]:
         state(
             "6 Retrain",
             "Asked: the newest monitor run wants a training, which must show at Train. Cooling "
-            "down: the policy lets none begin yet.",
+            "down: the policy lets none begin yet. Being decided: the newest results wait for it.",
             now(RETRAIN),
             RETRAINS,
             link=("training", "/d/relay-training?var-model=$model"),
@@ -209,13 +238,13 @@ def _ages() -> Sequence[Panel]:
             "the monitor last judged; more than two of its periods: look at its DAG",
         ),
         number(
-            "Since the last request",
+            "Since a training was asked for",
             "Time since the monitor last asked for a training, if it did in a day. Cooling down "
             "above: it may not ask again yet; to train before, trigger the train DAG by hand.",
             now(ASKED),
             unit="s",
             decimals=0,
-            empty="none in a day",
+            empty="not in a day",
         ),
     ]
 

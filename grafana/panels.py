@@ -105,16 +105,22 @@ def number(
     unit: str = "short",
     steps: Steps = PLAIN,
     decimals: int | None = None,
+    texts: Texts | None = None,
     empty: str = "unknown",
     link: tuple[str, str] | None = None,
 ) -> stat.Panel:
-    """A number, or a few, of now; coloured only where there are steps. `empty`: of no series."""
+    """A number, or a few, of now; coloured only where there are steps.
+
+    `texts`: of numbers that stand for a word. `empty`: of no series.
+    """
     mode = BigValueColorMode.VALUE if steps else BigValueColorMode.NONE
     panel = _framed(stat.Panel(), title, about, targets, link)
     panel = _stepped(panel, steps).unit(unit).color_mode(mode).no_value(empty)
     if any(target.build().legend_format for target in targets):
         panel = panel.text_mode(BigValueTextMode.VALUE_AND_NAME)
     panel = panel.graph_mode(BigValueGraphMode.NONE)
+    if texts:
+        panel = panel.mappings(_words(texts))
     return panel if decimals is None else panel.decimals(decimals)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from grafana import lap, states
 from grafana.queries import fill, queries
-from grafana.states import BAD, LATE, OK, PAUSED, RUNNING, UNKNOWN, WAITING
+from grafana.states import BAD, LATE, NONE, OK, PAUSED, RUNNING, UNKNOWN, WAITING
 from tests.programs import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -24,8 +24,11 @@ SERVED = 'relay_serving_served_version{instance="i",model="flights",role="champi
 BUDGET = 'relay_retrain_budget_left{model="flights",version="1"}'
 ASKED = 'relay_retrain_requested{model="flights",version="1"}'
 JUDGED = 'relay_monitor_last_run_timestamp_seconds{model="flights",version="1"}'
+EVERY = 'relay:monitor_period_seconds{model="flights"}'
 COOLING = 'relay_retrain_cooldown_left_seconds{model="flights",version="1"}'
 VERDICT = 'relay_check_verdict{model="flights",check="drift",column="%s",verdict="%s"}'
+CHAMPION = 'model:relay_champion:exists{model="flights"}'
+REGISTRY = 'relay_exporter_source_up{source="mlflow"}'
 ALERT = 'ALERTS{alertname="%s",alertstate="firing",severity="%s"%s}'
 
 
@@ -65,7 +68,12 @@ CASES: dict[str, tuple[str, dict[str, float | str], int | None]] = {
     "a budget that is spent": (lap.RETRAIN, {BUDGET: 0, ASKED: 1, COOLING: 9}, BAD),
     "a training asked for": (lap.RETRAIN, {BUDGET: 3, ASKED: 1, COOLING: 9}, PAUSED),
     "cooling down": (lap.RETRAIN, {BUDGET: 3, ASKED: 0, COOLING: 9}, WAITING),
-    "ready to ask": (lap.RETRAIN, {BUDGET: 3, ASKED: 0, COOLING: 0}, OK),
+    "ready to ask": (lap.RETRAIN, {BUDGET: 3, ASKED: 0, COOLING: 0, JUDGED: 0, EVERY: 301}, OK),
+    "young results, not decided": (lap.RETRAIN, {JUDGED: 0, EVERY: 301}, RUNNING),
+    "old results, not decided": (lap.RETRAIN, {JUDGED: 0, EVERY: 299}, None),
+    "what is left": (lap.LEFT, {BUDGET: 3, JUDGED: 0, EVERY: 301}, 3),
+    "what is left, not decided": (lap.LEFT, {JUDGED: 0, EVERY: 301}, -1),
+    "what is left, never decided": (lap.LEFT, {JUDGED: 0, EVERY: 299}, None),
     "the last request, four runs ago": (
         lap.ASKED,
         {JUDGED: "0+60", ASKED: "0 0 0 0 0 1 1 0 0 0 0"},
@@ -82,14 +90,21 @@ CASES: dict[str, tuple[str, dict[str, float | str], int | None]] = {
         {VERDICT % ("a", "ok"): 1, VERDICT % ("b", "unknown"): 1},
         UNKNOWN,
     ),
-    "no alert": (turning(), {}, OK),
+    "no alert": (turning(), {CHAMPION: 1}, OK),
+    "no champion": (turning(), {REGISTRY: 1}, NONE),
+    "no champion, and an alert": (turning(), {REGISTRY: 1, ALERT % ("A", "ticket", ""): 1}, LATE),
+    "nobody knows of a champion": (turning(), {REGISTRY: 0}, None),
     "a ticket of this model": (turning(), {ALERT % ("A", "ticket", ',model="flights"'): 1}, LATE),
     "a page of the platform, and a ticket": (
         turning(),
         {ALERT % ("A", "ticket", ""): 1, ALERT % ("B", "page", ""): 1},
         BAD,
     ),
-    "a page of another model": (turning(), {ALERT % ("A", "page", ',model="other"'): 1}, OK),
+    "a page of another model": (
+        turning(),
+        {CHAMPION: 1, ALERT % ("A", "page", ',model="other"'): 1},
+        OK,
+    ),
 }
 
 
