@@ -16,6 +16,7 @@ from pipelines.tracking import CHALLENGER, CHAMPION, ModelVersion, Tracking
 
 ORDER, PASSED, WITHDRAWN = "relay.canary", "relay.canary_passed", "relay.canary_withdrawn"
 BY_HAND = "withdrawn by hand"
+MOST = 0.5  # of the keys: more than the champion's own is no trial
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,11 @@ def canary(
 
     Raises:
         Refused: there is no challenger beside the champion, the gate did not let it through (and
-            ``force`` is not given), or neither policy nor caller names a share.
+            ``force`` is not given), or neither policy nor caller names a share that is one.
 
     """
+    if share is not None and not 0 < share <= MOST:
+        raise Refused(f"a share is above 0 (that is the shadow) and at most {MOST}, not {share:g}")
     version = _challenger(model, tracking)
     if end:
         withdraw(version, tracking)
@@ -115,7 +118,11 @@ def _challenger(model: Model, tracking: Tracking) -> ModelVersion:
     champion = tracking.aliased(model.name, CHAMPION)
     challenger = tracking.aliased(model.name, CHALLENGER)
     if champion is None or challenger is None or challenger.version == champion.version:
-        raise Refused(f"{model.name} has no @{CHALLENGER} beside a @{CHAMPION} to try it against")
+        raise Refused(
+            f"{model.name} has no @{CHALLENGER} beside a @{CHAMPION} to try it against: "
+            f"trigger {model.name}_train in Airflow, with another seed; its version stays "
+            f"@{CHALLENGER} where the gate says no, or the policy's canary.share is above 0"
+        )
     return challenger
 
 

@@ -252,7 +252,9 @@ def canary(
     model: Annotated[str, typer.Argument(help="The model.")],
     share: Annotated[
         float | None,
-        typer.Option(min=0, max=0.5, help="Of the keys; default: the policy's canary.share."),
+        typer.Option(
+            help="Of the keys, above 0 and at most 0.5; default: the policy's canary.share."
+        ),
     ] = None,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="End the trial.")] = False,
     force: Annotated[

@@ -12,6 +12,7 @@ import httpx
 from monitoring.results import MonitorRun, read_history, read_run
 from pipelines import models
 from pipelines.datasets import RegistryError
+from pipelines.exits import Refused
 from pipelines.settings import Settings
 from pipelines.steps.ingest import data_registry
 
@@ -58,6 +59,8 @@ def render(status: dict[str, Any]) -> str:
             known = model["versions"] is not None
             told = _version_line(model[alias]) if known else "AWAY: MLflow does not answer"
             lines.append(f"  {alias:<11} {told}")
+            if trial := (model[alias] or {}).get("trial"):
+                lines.append(f"    {_trial_line(trial)}")
         lines += _check_lines(model["checks"])
     return "\n".join(lines)
 
@@ -71,7 +74,21 @@ def describe_version(version: "ModelVersion | None") -> dict[str, Any] | None:
         for key, value in version.tags.items()
         if key.startswith("relay.")
     }
-    return {"version": version.version, "run_id": version.run_id} | told
+    return {"version": version.version, "run_id": version.run_id} | told | _trial(version)
+
+
+def _trial(version: "ModelVersion") -> dict[str, Any]:
+    """Give what became of the order in its tag ``relay.canary``; nothing where there is none."""
+    from pipelines import canary
+
+    try:
+        trial = canary.read(version)
+    except Refused as error:
+        return {"trial": {"share": None, "state": "unknown", "reason": str(error)}}
+    if trial is None:
+        return {}
+    told = {"share": trial.order.share, "state": trial.state, "reason": trial.reason}
+    return {"trial": told}
 
 
 def _service(settings: Settings, name: str) -> dict[str, Any]:
@@ -148,7 +165,13 @@ def _version_line(version: dict[str, Any] | None) -> str:
     scores += f"{version.get('rival_log_loss', '?')})"
     if "auc" in version:
         scores += f", AUC {version['auc']}"
-    return f"@{version['version']}: {scores}; {version.get('dataset')}; {version.get('reason')}"
+    made = f"trained on {version.get('dataset')}; why: {version.get('reason')}"
+    return f"@{version['version']}: {scores}; {made}"
+
+
+def _trial_line(trial: dict[str, Any]) -> str:
+    share = "" if trial["share"] is None else f" of {trial['share'] * 100:g}% of the keys"
+    return f"canary{share}: {trial['state']}, {trial['reason']}"
 
 
 def _check_lines(run: dict[str, Any] | None) -> list[str]:
