@@ -7,7 +7,7 @@ MODEL ?= flights
 .PHONY: help install demo test e2e check format lock generate proto bench bench-serving bench-monitoring clean distclean
 
 help:  ## say what there is
-	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 install:  ## put everything into .venv and .venv-airflow (pinned, checked by hash)
 	@$(PYTHON) -m services.embedded.install
