@@ -36,6 +36,9 @@ TAG = "relay"
 CREATED = 'relay_model_version_created_timestamp_seconds{model="$model",alias="champion"}'
 # What is champion now and was not in the ten minutes before: the minute in which it became one.
 NEW_CHAMPION = f"{CREATED} unless on (version) last_over_time({CREATED}[10m] offset 1m)"
+# The models of a policy, those that have a champion first: a dashboard opens on the first of them.
+OF_POLICY = "group by (model) (relay:monitor_period_seconds)"
+MODELS = f"sort_desc({OF_POLICY} and on (model) model:relay_champion:exists or {OF_POLICY} * 0)"
 
 
 @dataclass(frozen=True)
@@ -59,18 +62,21 @@ def board(
     title: str,
     about: str,
     *shelves: Shelf,
-    models: str = "relay:monitor_period_seconds",
+    served: str = "",
     versions: str = "",
     model_free: bool = False,
     refresh: str = "10s",
     span: str = "now-1h",
 ) -> model.Dashboard:
-    """Arrange a dashboard. `models` and `versions` are the series whose labels are chosen from."""
+    """Arrange a dashboard of one of the policies' models.
+
+    `served` and `versions` are series whose models, or versions, are chosen from instead.
+    """
     made = Dashboard(title).uid(uid).description(about).tags(["generated", TAG]).readonly()
     made = made.time(span, "now").refresh(refresh).timezone("browser")
     made = made.tooltip(DashboardCursorSync.CROSSHAIR)
     if not model_free:
-        made = made.with_variable(_variable("model", f"label_values({models}, model)"))
+        made = made.with_variable(_models(served))
         made = made.annotation(_Champions())
     if versions:
         chosen = _variable("version", f'label_values({versions}{{model="$model"}}, version)')
@@ -92,6 +98,13 @@ def _placed(made: Dashboard, shelves: Sequence[Shelf]) -> model.Dashboard:
     for number, placed in enumerate(built.panels or [], start=1):
         placed.id_val = number
     return built
+
+
+def _models(served: str) -> QueryVariable:
+    if served:
+        return _variable("model", f"label_values({served}, model)")
+    variable = _variable("model", f"query_result({MODELS})").regex('/model="([^"]+)"/')
+    return variable.sort(VariableSort.DISABLED)
 
 
 def _variable(name: str, query: str) -> QueryVariable:

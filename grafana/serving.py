@@ -38,7 +38,7 @@ def serving() -> Dashboard:
         shelf(8, (8, _batches()), (8, _queue()), (8, _log()), title="Where the time goes"),
         shelf(7, (10, _versions()), (7, _swaps()), (7, _trials()), title="Versions"),
         shelf(6, (8, _labels()), (8, _codes()), (8, _loaded()), title="Also"),
-        models="relay_serving_wanted_version",
+        served="relay_serving_wanted_version",
         versions="relay_serving_predictions_total",
     )
 

@@ -56,7 +56,8 @@ def rules() -> Iterator[dict[str, Any]]:
 def asked_besides(board: dict[str, Any]) -> Iterator[str]:
     """Give the expressions of a dashboard's variables and annotations."""
     for variable in board["templating"]["list"]:
-        yield re.fullmatch(r"label_values\((.+), \w+\)", fill(variable["query"]["query"], ANY))[1]  # type: ignore[index]
+        asked = fill(variable["query"]["query"], ANY)
+        yield re.fullmatch(r"label_values\((.+), \w+\)|query_result\((.+)\)", asked).expand(r"\1\2")  # type: ignore[union-attr]
     for annotation in board.get("annotations", {}).get("list", []):
         yield fill(annotation["expr"], ANY)
 

@@ -29,6 +29,9 @@ groups:
         expr: vector(4)
         labels: {{model: flights, alias: champion}}
       - {{record: relay:monitor_period_seconds, expr: vector(300), labels: {{model: flights}}}}
+      - {{record: relay:monitor_period_seconds, expr: vector(300), labels: {{model: digits}}}}
+      - record: model:relay_champion:exists
+        expr: group by (model) (relay_model_version{{alias="champion"}})
       - {{record: odd, expr: vector(3), labels: {{column: "{ODD}"}}}}
       - {{record: state, expr: vector(1), labels: {{dag: flights_train}}}}
       - {{record: limit, expr: vector(2), labels: {{column: temp}}}}
@@ -134,6 +137,32 @@ def test_every_kind_of_panel_is_drawn(drawn_by: Callable[[Path], Program], tmp_p
     assert 'The panel kind "piechart" is not drawn here' in dom
     assert "<img src=x" not in dom  # a label's value is text
     assert "&lt;img src=x" in dom
+
+
+def test_the_menu_keeps_the_model_and_the_time_span(
+    drawn_by: Callable[[Path], Program], tmp_path: Path
+) -> None:
+    for uid in ("sample", "other"):
+        (tmp_path / f"{uid}.json").write_text(json.dumps(SAMPLE | {"uid": uid}))
+    program = drawn_by(tmp_path)
+    asked = "refresh=&from=now-15m&to=now&var-odd=1"
+    dom, complaints = browse(f"{program.url}/d/sample?{asked}", tmp_path / "profile")
+    assert complaints == []
+    assert 'href="/d/other?from=now-15m&amp;to=now&amp;var-model=flights"' in dom
+    assert 'href="/alerts"' in dom
+
+
+@pytest.mark.parametrize("uid", ["relay-lap", "relay-model", "relay-training"])
+def test_a_dashboard_opens_on_a_model_that_has_a_champion(
+    drawn_by: Callable[[Path], Program], tmp_path: Path, uid: str
+) -> None:
+    program = drawn_by(ROOT / "grafana" / "dashboards")
+    dom, _ = browse(f"{program.url}/d/{uid}?refresh=", tmp_path / "profile")
+    (choice,) = re.findall(r'<select id="var-model">(.*?)</select>', dom)
+    assert re.findall(r'<option value="(\w+)"', choice) == ["flights", "digits"]
+    assert '<option value="flights" selected="">' in choice
+    dom, _ = browse(f"{program.url}/d/{uid}?refresh=&var-model=digits", tmp_path / "profile")
+    assert '<option value="digits" selected="">' in dom
 
 
 def notes(dom: str) -> list[str]:

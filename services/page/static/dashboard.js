@@ -64,6 +64,7 @@ async function draw() {
   }
   drawControls(document.getElementById('controls'), variables, time, draw);
   drawLinks(variables);
+  carryOn(variables);
   trouble.hidden = !troubles.length;
   trouble.textContent = troubles.join('. ');
   await Promise.all(open.map((panel) => panel.draw(context)));
@@ -92,6 +93,16 @@ function drawLinks(variables) {
   const links = document.getElementById('links');
   links.hidden = !made.length;
   links.replaceChildren(...made);
+}
+
+// The menu's dashboards open on the model and the time span that are looked at here.
+function carryOn(variables) {
+  const kept = new URLSearchParams(
+    [...new URLSearchParams(location.search)].filter(([name]) => ['var-model', 'from', 'to'].includes(name)),
+  );
+  for (const model of variables.values('model')) kept.set('var-model', model);
+  for (const one of document.querySelectorAll('header nav a[href^="/d/"]'))
+    one.setAttribute('href', `${one.pathname}?${kept}`);
 }
 
 function afterwards(action, milliseconds) {
