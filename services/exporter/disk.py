@@ -8,7 +8,7 @@ from services.exporter.gauges import Gauge, Sample
 from services.exporter.source import SourceAwayError
 
 FREE = Gauge("relay_disk_free_bytes", "Room that is left to us", ("volume",))
-SIZE = Gauge("relay_disk_size_bytes", "Room that there is in all", ("volume",))
+SIZE = Gauge("relay_disk_size_bytes", "Room that is used or left to us", ("volume",))
 
 
 class DiskSource:
@@ -39,4 +39,4 @@ class DiskSource:
 def _volume(name: str, folder: Path) -> Iterator[Sample]:
     usage = shutil.disk_usage(folder)
     yield FREE(usage.free, name)
-    yield SIZE(usage.total, name)
+    yield SIZE(usage.used + usage.free, name)  # as df has it: not what is reserved for root
