@@ -74,6 +74,8 @@ def _asked(question: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         _end(str(reason), NOTHING_TO_DO)
     except Unavailable as error:
         _end(str(error), FAILED)
+    except models.NoModelError as error:
+        _end(str(error), REFUSED)
     except PolicyError as error:
         _end(f"the policy is wrong: {error}", REFUSED)
 

@@ -25,6 +25,10 @@ FOLDER = Path(__file__).parent
 LABEL = "label"
 
 
+class NoModelError(PolicyError):
+    """There is no folder of this name; the message says which there are."""
+
+
 @dataclass(frozen=True)
 class Model:
     """One model's folder; ``feed``, ``rows`` and ``network`` are imported when first asked for."""
@@ -109,9 +113,9 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Model:
-    """Load one model; raise ``PolicyError`` if there is none or its policy is wrong."""
+    """Load one model; raise ``NoModelError`` if there is none, ``PolicyError`` if it is wrong."""
     if name not in names():
-        raise PolicyError(f"model {name!r} is not known; there are: {', '.join(names())}")
+        raise NoModelError(f"there is no model {name!r}; there are: {', '.join(names())}")
     policy = read(FOLDER / name / "params.yaml")
     if policy.model != name:
         raise PolicyError(f"pipelines/{name}/params.yaml: model is {policy.model!r}, not {name!r}")

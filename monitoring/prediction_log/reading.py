@@ -114,12 +114,15 @@ def find_prediction(root: Path, id: str, store: str = "") -> Prediction | None: 
 
 
 def last_predictions(root: Path, model: str, count: int, store: str = "") -> list[Prediction]:
-    """Give the rows that were answered last, oldest first, from as many files as that takes."""
+    """Give the rows that were answered last, oldest first, from as many files as that takes.
+
+    Not the shadow's: nobody was answered by them.
+    """
     found: list[Prediction] = []
     for part in reversed(list_parts(root, model, store)):
         if len(found) >= count:
             break
-        for table in part.read():
+        for table in part.read(pc.field("role") != "shadow"):
             newest = table.slice(max(0, len(table) - count))
             found += to_predictions(newest, model)
     found.sort(key=lambda prediction: prediction.time)
