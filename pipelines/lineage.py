@@ -129,7 +129,12 @@ def rollback(model: Model, tracking: Tracking) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     tracking.tag(champion, {"relay.rolled_back_at": now})
     tracking.set_alias(predecessor, CHAMPION)
-    return {"model": model.name, "champion": predecessor.version, "rolled_back": champion.version}
+    return {
+        "model": model.name,
+        "champion": predecessor.version,
+        "rolled_back": champion.version,
+        "undo": f"relay promote --model {model.name} --version {champion.version}",
+    }
 
 
 def _dataset(version: ModelVersion, settings: Settings) -> DatasetVersion:

@@ -430,6 +430,7 @@ def test_rollback_and_no_further(lap: Lap) -> None:
         "model": "flights",
         "champion": 1,
         "rolled_back": 3,
+        "undo": "relay promote --model flights --version 3",
     }
     try:
         assert lap.alias(CHAMPION) == 1
@@ -437,6 +438,7 @@ def test_rollback_and_no_further(lap: Lap) -> None:
         with pytest.raises(Refused, match="flights@1 is the first champion"):
             rollback(lap.model, lap.tracking)
         assert lap.alias(CHAMPION) == 1
+        assert promote(lap.model, lap.tracking, 3)["champion"] == 3
     finally:
         lap.tracking.set_alias(lap.tracking.version("flights", 3), CHAMPION)
 
@@ -661,6 +663,7 @@ def test_the_status_shows_the_champion_and_its_scores(lap: Lap) -> None:
     assert flights["dataset"]["tag"] == "flights/v4"
     assert [version["version"] for version in flights["versions"]] == [1, 2, 3]
     assert "@3: log loss " in render(status)
+    assert "; trained on flights/v4; why: " in render(status)
 
 
 def test_the_status_tells_of_an_mlflow_that_has_lost_its_database(
