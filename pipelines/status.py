@@ -15,6 +15,7 @@ from pipelines.datasets import RegistryError
 from pipelines.exits import Refused
 from pipelines.settings import Settings
 from pipelines.steps.ingest import data_registry
+from pipelines.steps.retrain import figures
 
 if TYPE_CHECKING:
     from pipelines.tracking import ModelVersion
@@ -93,11 +94,16 @@ def _trial(version: "ModelVersion") -> dict[str, Any]:
 
 def _service(settings: Settings, name: str) -> dict[str, Any]:
     url = getattr(settings, f"{name}_url")
+    link = getattr(settings, f"{name}_link")
+    up = _answers(url + HEALTH[name])
+    return {"url": url, "link": link, "up": up}
+
+
+def _answers(url: str) -> bool:
     try:
-        up = httpx.get(url + HEALTH[name], timeout=2).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=2).status_code == httpx.codes.OK
     except httpx.TransportError:
-        up = False
-    return {"url": url, "link": getattr(settings, f"{name}_link"), "up": up}
+        return False
 
 
 def _datasets(name: str, settings: Settings) -> dict[str, Any]:
@@ -188,6 +194,7 @@ def _check_lines(run: dict[str, Any] | None) -> list[str]:
     for result in results:
         if result["verdict"] != "ok":
             what = f"{result['check']} {result['column'] or ''}".strip()
+            what += figures(result["score"], result["threshold"])
             lines.append(f"    {result['verdict']:<8} {what}: {result['reason']}")
     retrain = run["retrain"]
     decision = "not decided yet"

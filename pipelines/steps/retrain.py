@@ -12,6 +12,7 @@ from pipelines.policy import Retrain
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
+TELLING = ("live_score", "estimated_score")  # their reasons hold score and limit
 
 
 def decide(
@@ -46,6 +47,13 @@ def decide(
     )
 
 
+def figures(score: float | None, threshold: float | None) -> str:
+    """Say what a check found beside its limit, to follow its name; nothing where it could not."""
+    if score is None or threshold is None:
+        return ""
+    return f" {score:.3g}, limit {threshold:.3g}"
+
+
 def retrain(model: Model, settings: Settings) -> dict[str, Any]:
     """Decide on the monitor's newest run and write the decision beside its results.
 
@@ -78,4 +86,6 @@ def retrain(model: Model, settings: Settings) -> dict[str, Any]:
 
 
 def _cause(result: CheckResult) -> str:
-    return f"{result.check}{f' of {result.column}' if result.column else ''}: {result.reason}"
+    found = "" if result.check in TELLING else figures(result.score, result.threshold)
+    column = f" of {result.column}" if result.column else ""
+    return f"{result.check}{column}{found}: {result.reason}"

@@ -569,7 +569,7 @@ def test_the_decision_is_written_once_and_the_next_one_knows_of_it(
 ) -> None:
     settings, _ = watched
     asked = retrain(lap.model, settings)
-    assert asked["reason"].startswith("drift of temp")
+    assert re.match(r"drift of temp [0-9.]+, limit [0-9.]+: Wasserstein", asked["reason"])
     run = read_run(settings.checks / "flights.json")
     assert run.retrain is not None
     assert run.retrain.requested
@@ -664,6 +664,13 @@ def test_the_status_shows_the_champion_and_its_scores(lap: Lap) -> None:
     assert [version["version"] for version in flights["versions"]] == [1, 2, 3]
     assert "@3: log loss " in render(status)
     assert "; trained on flights/v4; why: " in render(status)
+
+
+def test_the_status_shows_what_a_check_found_beside_its_limit(
+    lap: Lap, watched: tuple[Settings, dict[str, Any]]
+) -> None:
+    screen = render(read_status(watched[0]))
+    assert re.search(r"alert    drift temp [0-9.]+, limit [0-9.]+: Wasserstein", screen)
 
 
 def test_the_status_tells_of_an_mlflow_that_has_lost_its_database(
