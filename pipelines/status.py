@@ -53,6 +53,8 @@ def render(status: dict[str, Any]) -> str:
     lines = ["SERVICES"]
     for name, service in status["services"].items():
         state = f"up   {service['link']}" if service["up"] else f"AWAY {service['url']}"
+        if without := service.get("without"):
+            state = f"up, {without}   {service['link']}"
         lines.append(f"  {name:<11} {state}")
     for name, model in status["models"].items():
         lines += ["", f"MODEL {name}", f"  dataset     {_dataset_line(model['dataset'])}"]
@@ -96,6 +98,8 @@ def _service(settings: Settings, name: str) -> dict[str, Any]:
     url = getattr(settings, f"{name}_url")
     link = getattr(settings, f"{name}_link")
     up = _answers(url + HEALTH[name])
+    if not up and name == "serving" and _answers(f"{url}/live"):
+        return {"url": url, "link": link, "up": True, "without": "no model yet"}
     return {"url": url, "link": link, "up": up}
 
 

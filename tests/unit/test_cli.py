@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -108,6 +110,25 @@ def test_everything_is_away_and_nothing_is_made_by_asking(tmp_path: Path) -> Non
     status = json.loads(relay(tmp_path / "home", "status", "--json").stdout)
     assert {name for name, each in status["services"].items() if not each["up"]} == set(services)
     assert not (tmp_path / "home").exists()
+
+
+def test_serving_without_a_model_is_up(tmp_path: Path) -> None:
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/live" else 503)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            done = relay(tmp_path, "status", serving_url=url)
+        finally:
+            server.shutdown()
+    assert f"  serving     up, no model yet   {url}" in done.stdout.splitlines()
 
 
 def test_predictions_are_lines_of_json(tmp_path: Path) -> None:
