@@ -1,5 +1,6 @@
 """Settings in, the platform's user interfaces and what each is for out."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from services.page.settings import PageSettings
@@ -14,13 +15,16 @@ class Address:
     purpose: str
 
 
-def addresses(settings: PageSettings) -> list[Address]:
-    """List where a person finds what."""
+def addresses(settings: PageSettings, reports: Collection[str]) -> list[Address]:
+    """List where a person finds what; `reports` are the paths where Evidently lists reports."""
+    evidently = settings.evidently_link
+    if len(reports) == 1:  # else to its list of projects
+        evidently += next(iter(reports))
     listed = [
         Address("Airflow", settings.airflow_link, "what runs when: DAGs, their tasks and logs"),
         Address("MLflow", settings.mlflow_link, "trainings, their curves, and the model registry"),
         Address("Serving", settings.serving_link + "/openapi.json", "who answers: its API"),
-        Address("Evidently", settings.evidently_link, "reports: reference and window side by side"),
+        Address("Evidently", evidently, "reports: reference and window side by side"),
         Address("TensorBoard", settings.tensorboard_link, "trainings side by side, as they run"),
         Address("Prometheus", settings.prometheus_link, "every number; questions in PromQL"),
         Address("Alertmanager", settings.alertmanager_link, "who is told of what; silences"),

@@ -460,6 +460,22 @@ def test_a_report_is_always_at_our_evidently(start: Start, tmp_path: Path, repor
     assert answer.headers["location"] == "http://evidently.test/projects/p/reports/r"
 
 
+def test_the_first_page_leads_to_the_list_of_reports(start: Start, tmp_path: Path) -> None:
+    program = start(page(tmp_path, evidently_url="http://evidently.test"))
+    listed = 'href="http://evidently.test/projects/p1/reports"'
+    assert 'href="http://evidently.test"' in program.get("/").text
+    write_monitor_run(tmp_path, "http://127.0.0.1:8001/projects/p1/reports/r")
+    text = program.get("/").text
+    assert text.count(listed) == 2  # beside the model's checks, and where all tools stand
+    flights = (tmp_path / "checks" / "flights.json").read_text()
+    other = flights.replace("flights", "other").replace("p1", "p2")
+    (tmp_path / "checks" / "other.json").write_text(other)
+    text = program.get("/").text
+    assert text.count(listed) == 1
+    assert text.count(listed.replace("p1", "p2")) == 1
+    assert 'href="http://evidently.test"' in text
+
+
 def test_a_report_that_is_not_there_is_said(alone: Program, tmp_path: Path) -> None:
     assert "has not run yet" in alone.get("/go/report/flights").text
     write_monitor_run(tmp_path)

@@ -16,4 +16,12 @@ async def home(request: Request) -> Response:
     parts = parts_of(request)
     loop = await look(parts.prometheus)
     checks = await run_in_threadpool(read_newest, parts.settings.checks)
-    return page(request, "home.html", loop=loop, checks=checks, addresses=addresses(parts.settings))
+    reports = {newest.reports for newest in checks if newest.reports}
+    return page(
+        request,
+        "home.html",
+        loop=loop,
+        checks=checks,
+        addresses=addresses(parts.settings, reports),
+        evidently=parts.settings.evidently_link,
+    )
