@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+# behind a page of MLflow's UI: with the registry in sight, which its own choice of mode may hide
+MLFLOW_MODE = "?workflowType=machine_learning"
+MLFLOW_HOME = f"/#/experiments{MLFLOW_MODE}"
 Folder = Annotated[Path, AfterValidator(Path.absolute)]
 
 

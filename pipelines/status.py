@@ -13,7 +13,7 @@ from monitoring.results import MonitorRun, read_history, read_run
 from pipelines import models
 from pipelines.datasets import RegistryError
 from pipelines.exits import Refused
-from pipelines.settings import Settings
+from pipelines.settings import MLFLOW_HOME, Settings
 from pipelines.steps.ingest import data_registry
 from pipelines.steps.retrain import figures
 
@@ -96,7 +96,8 @@ def _trial(version: "ModelVersion") -> dict[str, Any]:
 
 def _service(settings: Settings, name: str) -> dict[str, Any]:
     url = getattr(settings, f"{name}_url")
-    link = getattr(settings, f"{name}_link")
+    page = MLFLOW_HOME if name == "mlflow" else ""
+    link = getattr(settings, f"{name}_link") + page
     up = _answers(url + HEALTH[name])
     if not up and name == "serving" and _answers(f"{url}/live"):
         return {"url": url, "link": link, "up": True, "without": "no model yet"}

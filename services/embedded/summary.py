@@ -15,6 +15,9 @@ LIMIT = (
     "limit: what always saying the training's rate would lose, and what chance adds in a few days"
 )
 
+# of MLflow's UI, in the mode that has it in sight; not in the table, which it would make too wide
+REGISTRY = "/#/models?workflowType=machine_learning"
+
 
 def summarise(model: str, status: dict[str, Any], record: Record) -> Panel:
     """Lay out data, versions, windows, and why the champion is who it is."""
@@ -38,7 +41,8 @@ def show_addresses(addresses: Sequence[Address], without: dict[str, str]) -> Pan
         table.add_row(address.name, address.url, login or "no login: this machine only")
     for name, reason in without.items():
         table.add_row(name, "missing", reason)
-    return Panel(table, title="where to go now", border_style="blue")
+    registry = [Text(f"registry: {a.url}{REGISTRY}") for a in addresses if a.name == "mlflow"]
+    return Panel(Group(table, *registry), title="where to go now", border_style="blue")
 
 
 def _data(datasets: Sequence[dict[str, Any]]) -> Table:

@@ -647,6 +647,7 @@ def test_a_prediction_explains_itself(lap: Lap, tmp_path: Path) -> None:
     assert told["prediction"]["features"]["carrier"] == flight["carrier"]
     assert told["model_version"]["version"] == "flights@3"
     assert told["run"]["run_id"] == lap.runs[3]
+    assert told["run"]["url"].endswith(f"/runs/{lap.runs[3]}?workflowType=machine_learning")
     assert told["dataset"]["tag"] == "flights/v4"
     assert [line[:7] for line in told["dataset"]["batches"]] == [*WINTER, *SUMMER]
     assert told["airflow_run"] == "flights_train/better"
@@ -658,6 +659,7 @@ def test_a_prediction_explains_itself(lap: Lap, tmp_path: Path) -> None:
 def test_the_status_shows_the_champion_and_its_scores(lap: Lap) -> None:
     status = read_status(lap.settings)
     assert status["services"]["mlflow"]["up"]
+    assert "/#/experiments?workflowType=machine_learning" in render(status)
     flights = status["models"]["flights"]
     assert flights["champion"]["version"] == 3
     assert flights["dataset"]["tag"] == "flights/v4"
