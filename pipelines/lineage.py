@@ -15,7 +15,7 @@ from pipelines.datasets import DatasetVersion
 from pipelines.exits import Refused
 from pipelines.models import Model
 from pipelines.policy import Policy, faults
-from pipelines.settings import MLFLOW_MODE, Settings
+from pipelines.settings import Settings
 from pipelines.steps.ingest import data_registry
 from pipelines.steps.train import holdout, train
 from pipelines.tracking import CHAMPION, ModelVersion, Tracking
@@ -52,7 +52,7 @@ def explain(prediction: str, settings: Settings, tracking: Tracking) -> dict[str
         },
         "run": {
             "run_id": version.run_id,
-            "url": tracking.run_url(version.run_id, settings.mlflow_link) + MLFLOW_MODE,
+            "url": tracking.run_url(version.run_id, settings.mlflow_link),
             "trigger": tags.get("relay.trigger", ""),
             "reason": tags.get("relay.reason", ""),
         },

@@ -19,7 +19,7 @@ from mlflow.entities import LoggedModelStatus, Run
 from mlflow.exceptions import MlflowException, RestException
 
 from pipelines.exits import Unavailable
-from pipelines.settings import Settings
+from pipelines.settings import MLFLOW_MODE, Settings
 
 if TYPE_CHECKING:
     import onnx
@@ -136,7 +136,8 @@ class Tracking:
 
     def run_url(self, run_id: str, link: str) -> str:
         """Return a run's page in the MLflow UI that people find at ``link``."""
-        return f"{link}/#/experiments/{self.get_run(run_id).info.experiment_id}/runs/{run_id}"
+        experiment = self.get_run(run_id).info.experiment_id
+        return f"{link}/#/experiments/{experiment}/runs/{run_id}{MLFLOW_MODE}"
 
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Write tags on a run."""
