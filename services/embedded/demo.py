@@ -79,7 +79,9 @@ def lap(
 def stay(platform: Platform, name: str, planted: list[str], console: Console) -> None:
     """Let slow traffic go on until Ctrl-C."""
     platform.simulate(["--model", name, "--rate", RATE, "--a-day", A_DAY, *planted])
-    console.print(f"Traffic goes on, {RATE} requests a second. Ctrl-C stops everything.")
+    last = models.load(name).feed.batch_names()[-1]
+    console.print(f"Traffic goes on, {RATE} requests a second, until the feed ends with {last}.")
+    console.print("Ctrl-C stops everything.")
     signal.pause()
 
 
