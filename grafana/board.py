@@ -33,6 +33,8 @@ UIS = {
     "alertmanager": "Alertmanager",
 }
 TAG = "relay"
+# in the mode of MLflow's menu that has the registry
+REGISTRY = ("MLflow", "${mlflow}/#/models/$model?workflowType=machine_learning")
 CREATED = 'relay_model_version_created_timestamp_seconds{model="$model",alias="champion"}'
 # What is champion now and was not in the ten minutes before: the minute in which it became one.
 NEW_CHAMPION = f"{CREATED} unless on (version) last_over_time({CREATED}[10m] offset 1m)"

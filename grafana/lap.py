@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import states
 from grafana.alerts import alerts
-from grafana.board import CREATED, board, shelf
+from grafana.board import CREATED, REGISTRY, board, shelf
 from grafana.panels import (
     SHARE_OF_LIMIT,
     Panel,
@@ -169,7 +169,7 @@ def _stages() -> Sequence[Panel]:
             now(newest),
             GATES,
             empty="not asked",
-            link=("MLflow", "${mlflow}/#/models/$model"),
+            link=REGISTRY,
         ),
         state(
             "4 Serve",

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.board import board, shelf
+from grafana.board import REGISTRY, board, shelf
 from grafana.panels import (
     ANY_IS_BAD,
     SHARE_OF_LIMIT,
@@ -97,7 +97,7 @@ def _state() -> Panel:
         "answers. Nothing: no version is loaded.",
         now(SERVING),
         SERVES,
-        link=("MLflow", "${mlflow}/#/models/$model"),
+        link=REGISTRY,
     )
 
 

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import states
-from grafana.board import CREATED, board, shelf
+from grafana.board import CREATED, REGISTRY, board, shelf
 from grafana.panels import (
     ANY_IS_BAD,
     SHARE_OF_LIMIT,
@@ -22,7 +22,6 @@ from grafana.states import GATES
 
 OF = 'model="$model"'
 DATASET = 'dataset="$model"'
-REGISTRY = ("MLflow", "${mlflow}/#/models/$model")
 RUNS = ("Airflow", "${airflow}/dags/${model}_train")
 
 

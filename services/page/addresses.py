@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from services.page.settings import PageSettings
 
+MLFLOW_MODE = "?workflowType=machine_learning"  # another mode of its menu hides the registry
+
 
 @dataclass(frozen=True)
 class Address:
@@ -22,7 +24,11 @@ def addresses(settings: PageSettings, reports: Collection[str]) -> list[Address]
         evidently += next(iter(reports))
     listed = [
         Address("Airflow", settings.airflow_link, "what runs when: DAGs, their tasks and logs"),
-        Address("MLflow", settings.mlflow_link, "trainings, their curves, and the model registry"),
+        Address(
+            "MLflow",
+            f"{settings.mlflow_link}/#/experiments{MLFLOW_MODE}",
+            "trainings, their curves, and the model registry",
+        ),
         Address("Serving", settings.serving_link + "/openapi.json", "who answers: its API"),
         Address("Evidently", evidently, "reports: reference and window side by side"),
         Address("TensorBoard", settings.tensorboard_link, "trainings side by side, as they run"),

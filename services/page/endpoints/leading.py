@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from monitoring.results import read_run
+from services.page.addresses import MLFLOW_MODE
 from services.page.pages import trouble
 from services.page.parts import Parts, parts_of
 
@@ -62,7 +63,7 @@ async def run(request: Request) -> Response:
     if not _ID.fullmatch(run_id) or not _ID.fullmatch(experiment):
         return trouble(request, 404, "No run", f"Version {version} of {model} names no run.")
     return RedirectResponse(
-        f"{parts.settings.mlflow_link}/#/experiments/{experiment}/runs/{run_id}"
+        f"{parts.settings.mlflow_link}/#/experiments/{experiment}/runs/{run_id}{MLFLOW_MODE}"
     )
 
 
