@@ -5,6 +5,7 @@ https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -47,18 +48,24 @@ class AirflowApi:
         ]
         return runs
 
+    def begun_since(self, dag: str, when: str) -> list[dict[str, Any]]:
+        """List the runs that have begun after a time (ISO 8601), newest first.
+
+        So a run that follows an event is told by its time: of several events that come at once
+        Airflow may make one run, and name the first alone as its cause.
+        """
+        since = datetime.fromisoformat(when)
+
+        def later(run: dict[str, Any]) -> bool:
+            return bool(run["start_date"]) and datetime.fromisoformat(run["start_date"]) > since
+
+        return list(filter(later, self.runs(dag)))
+
     def events(self, dag: str, run: str) -> list[dict[str, Any]]:
         """List the asset events that triggered a run, with what they carry; none for a click."""
         path = f"/dags/{dag}/dagRuns/{run}/upstreamAssetEvents"
         events: list[dict[str, Any]] = self._ask("GET", path)["asset_events"]
         return events
-
-    def followers(self, dag: str, run: str, follower: str) -> list[str]:
-        """Name the runs of another DAG that the asset events of this run have made."""
-        query = {"source_dag_id": dag, "source_run_id": run}
-        events = self._ask("GET", "/assets/events", params=query)["asset_events"]
-        made = [each for event in events for each in event["created_dagruns"]]
-        return [each["run_id"] for each in made if each["dag_id"] == follower]
 
     def form(self, dag: str) -> dict[str, dict[str, Any]]:
         """Give the JSON schema of each field in the form with which a person triggers a DAG."""

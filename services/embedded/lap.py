@@ -59,6 +59,7 @@ class Lap:
         self.planted = planted  # what the simulator is told once there is a champion
         self.record = Record()
         self.trained: set[str] = set()
+        self.ingested = ""  # when the last batch was in
 
     def run(self) -> bool:
         """Ingest, train, serve; then month after month, until drift has made a new champion.
@@ -121,7 +122,8 @@ class Lap:
     def ingest(self, batch: str) -> None:
         """Trigger the ingest DAG for a batch."""
         with self.stage(f"ingest {batch}") as came:
-            self.watch("ingest", self.airflow.trigger(f"{self.model}_ingest", {"batch": batch}))
+            run = self.airflow.trigger(f"{self.model}_ingest", {"batch": batch})
+            self.ingested = self.watch("ingest", run)["ingest"]["end_date"]
             dataset = self.status()["dataset"]
             if batch not in dataset["batches"]:
                 raise LapError(f"{batch} is not in {dataset['tag']}, although its run succeeded")
@@ -130,12 +132,12 @@ class Lap:
     def train_on_new_data(self) -> dict[str, Any] | None:
         """Watch the run that the new dataset version has triggered."""
         with self.stage("train on new data") as came:
-            run = self.next_training()
+            run = self.next_training(self.ingested)
             tasks = self.watch("train", run, may_skip=True)
-            if tasks["train"]["state"] == "skipped":
+            champion: dict[str, Any] | None = self.status()["champion"]
+            if tasks["train"]["state"] == "skipped" and not champion:
                 came(f"not yet: {self.airflow.last_words(f'{self.model}_train', run, 'train')}")
                 return None
-            champion: dict[str, Any] | None = self.status()["champion"]
             came(describe(champion) if champion else "the gate said no")
             return champion
 
@@ -234,12 +236,12 @@ class Lap:
                 raise LapError(f"{name}.{task} is {instance['state']}. The end of its log:\n{log}")
         return tasks
 
-    def next_training(self) -> str:
-        """Wait for a training run that we have not seen yet."""
+    def next_training(self, since: str = "1970-01-01T00:00:00Z") -> str:
+        """Wait for a training run that we have not seen yet, and that began after a time."""
         name = f"{self.model}_train"
 
         def fresh() -> str:
-            new = [r["dag_run_id"] for r in self.airflow.runs(name)]
+            new = [run["dag_run_id"] for run in self.airflow.begun_since(name, since)]
             return next((run for run in reversed(new) if run not in self.trained), "")
 
         run = self.wait_for(fresh, f"{name} to be triggered by its asset")

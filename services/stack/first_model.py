@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -59,31 +59,29 @@ def train(model: str) -> str:
     """Have Airflow ingest the first batches and train; why there is no champion, "" if there is."""
     password = (SECRETS / "airflow-admin").read_text(encoding="utf-8")
     airflow = AirflowApi(AIRFLOW, "admin", password)
-    ingesting, training, run = f"{model}_ingest", f"{model}_train", ""
+    ingesting, training, ingested = f"{model}_ingest", f"{model}_train", ""
     wait_for(lambda: knows(airflow, training), f"Airflow to read the DAGs of {model}")
     for batch in first_batches(models.load(model)):
         land(model, batch)
-        run = airflow.trigger(ingesting, {"batch": batch})
-        succeeded(airflow, ingesting, run)
+        tasks = succeeded(airflow, ingesting, airflow.trigger(ingesting, {"batch": batch}))
+        ingested = tasks["ingest"]["end_date"]
         say(f"{batch} is in the data registry")
-    followers = wait_for(
-        lambda: airflow.followers(ingesting, run, training), f"{training} to follow {run}"
-    )
-    states = succeeded(airflow, training, followers[-1])
+    begun = wait_for(lambda: airflow.begun_since(training, ingested), f"{training} to begin")
+    run = begun[0]["dag_run_id"]
+    tasks = succeeded(airflow, training, run)
     if has_champion(model):
         return ""
-    skipped = "train" if states["train"] == "skipped" else "promote"
-    return airflow.last_words(training, followers[-1], skipped)
+    skipped = "train" if tasks["train"]["state"] == "skipped" else "promote"
+    return airflow.last_words(training, run, skipped)
 
 
-def succeeded(airflow: AirflowApi, dag: str, run: str) -> dict[str, str]:
-    """Wait for a run's end; give its tasks' states, none of which has failed."""
+def succeeded(airflow: AirflowApi, dag: str, run: str) -> dict[str, dict[str, Any]]:
+    """Wait for a run's end; give its tasks, none of which has failed."""
     tasks = airflow.await_run(dag, run, seconds=PATIENCE)
-    states = {name: str(task["state"]) for name, task in tasks.items()}
-    for task, state in states.items():
-        if state not in {"success", "skipped"}:
-            raise FirstModelError(f"{dag}.{task} is {state}: see its log in Airflow")
-    return states
+    for name, task in tasks.items():
+        if task["state"] not in {"success", "skipped"}:
+            raise FirstModelError(f"{dag}.{name} is {task['state']}: see its log in Airflow")
+    return tasks
 
 
 def first_batches(model: models.Model) -> Iterator[str]:

@@ -228,14 +228,6 @@ def test_evidently_shows_every_report(demo: Demo, loop: Loop) -> None:
     wait_for(lambda: saved <= shown(), "all reports to be listed", seconds=30)
 
 
-def test_an_ingest_is_followed_by_a_training_that_says_why_it_waits(loop: Loop) -> None:
-    ingest, train = f"{MODEL}_ingest", f"{MODEL}_train"
-    ingested = (run["dag_run_id"] for run in loop.airflow.runs(ingest))  # newest first
-    followed = (loop.airflow.followers(ingest, run, train) for run in ingested)
-    newest = next(runs[-1] for runs in followed if runs)
-    assert "stays until the monitor asks" in loop.airflow.last_words(train, newest, "train")
-
-
 # What `relay` says ----------------------------------------------------------------------------
 
 
