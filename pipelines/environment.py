@@ -17,14 +17,14 @@ _ROOT = Path(__file__).parents[1]
 _ROOMS = ("pipelines", "monitoring")  # whose code a training runs
 
 
-def code_commit(settings: Settings) -> str:
+def code_commit(settings: Settings, root: Path = _ROOT) -> str:
     """Return the commit of this code, with ``+dirty`` if files differ; RELAY_CODE_COMMIT wins.
 
     A file of a training's rooms that git has never been told of makes a difference, too.
     """
     if settings.code_commit:
         return settings.code_commit
-    git = ["git", "-C", str(_ROOT)]
+    git = ["git", "-C", str(root)]
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     if head.returncode:
         return "unknown"
@@ -38,12 +38,12 @@ def code_commit(settings: Settings) -> str:
     return head.stdout.strip() + ("+dirty" if any(each.stdout.strip() for each in changed) else "")
 
 
-def code_sha256(model: str) -> str:
+def code_sha256(model: str, root: Path = _ROOT) -> str:
     """Return the hash of a training's code, committed or not: of all but other models' folders."""
     folders = ("pipelines", "pipelines/steps", f"pipelines/{model}", "monitoring")
     found = hashlib.sha256()
-    for path in sorted(path for folder in folders for path in (_ROOT / folder).glob("*.py")):
-        found.update(f"{path.relative_to(_ROOT)}\n".encode() + path.read_bytes() + b"\0")
+    for path in sorted(path for folder in folders for path in (root / folder).glob("*.py")):
+        found.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes() + b"\0")
     return found.hexdigest()
 
 

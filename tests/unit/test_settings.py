@@ -9,8 +9,7 @@ import pytest
 from mlflow.utils.credentials import read_mlflow_creds
 from pydantic import ValidationError
 
-from pipelines import environment
-from pipelines.environment import code_commit
+from pipelines.environment import code_commit, code_sha256
 from pipelines.settings import Settings
 from pipelines.tracking import Tracking, TrackingError
 
@@ -56,25 +55,22 @@ def test_the_codes_commit_is_gits_unless_it_is_said() -> None:
     assert len(code_commit(Settings()).removesuffix("+dirty")) == 40
 
 
-def test_code_that_git_was_never_told_of_is_other_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_that_git_was_never_told_of_is_other_code(tmp_path: Path) -> None:
     for folder in ("pipelines/steps", "pipelines/mine", "pipelines/theirs", "monitoring"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.py").write_text("a")
     me = ("-c", "user.name=a", "-c", "user.email=a@example.org")
     for told in (["init"], ["add", "."], [*me, "commit", "--message", "a"]):
         subprocess.run(["git", *told], cwd=tmp_path, check=True, capture_output=True)
-    monkeypatch.setattr(environment, "_ROOT", tmp_path)
-    seen = [environment.code_sha256("mine")]
-    assert not code_commit(Settings()).endswith("+dirty")
+    seen = [code_sha256("mine", tmp_path)]
+    assert not code_commit(Settings(), tmp_path).endswith("+dirty")
 
     (tmp_path / "pipelines/theirs/b.py").write_text("b")
-    assert code_commit(Settings()).endswith("+dirty")
-    assert environment.code_sha256("mine") == seen[0]
+    assert code_commit(Settings(), tmp_path).endswith("+dirty")
+    assert code_sha256("mine", tmp_path) == seen[0]
     for new in ("pipelines/mine/b.py", "pipelines/b.py", "pipelines/steps/b.py", "monitoring/b.py"):
         (tmp_path / new).write_text("b")
-        seen.append(environment.code_sha256("mine"))
+        seen.append(code_sha256("mine", tmp_path))
     assert len(set(seen)) == len(seen)
 
 
