@@ -224,3 +224,16 @@ def test_answers_that_are_none_are_away_with_the_reason_and_back_when_they_are_w
 
 def spoiling(path: str, status: int, body: bytes) -> Spoil:
     return lambda asked, was, content: (status, body) if path in asked else (was, content)
+
+
+def test_what_follows_a_task_is_told_by_its_time(airflow: Airflow, tmp_path: Path) -> None:
+    """The run that the task belongs to began before the task ended; the next one after it."""
+    done = tmp_path / "done"
+    done.touch()
+    run = airflow.trigger(done, 0)
+    ended = airflow.person.await_run(INGEST, run)["first"]["end_date"]
+    assert airflow.person.begun_since(INGEST, ended) == []
+    later = airflow.trigger(done, 0)
+    airflow.person.await_run(INGEST, later)
+    begun = airflow.person.begun_since(INGEST, ended)
+    assert [each["dag_run_id"] for each in begun] == [later]
